@@ -1,0 +1,338 @@
+"""
+The chunked upload of a video: sequential, resumable, and careful about its end.
+
+TikTok posts a video when the last range is in. So before the last range was begun a lost upload is just lost;
+**from then on nothing that TikTok answers proves that it was not posted**, and every doubt is settled by asking
+for the status. The upload URL is a secret: who has it may upload. Sources: Media Transfer Guide and Direct
+Post reference, 2026-09-11.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from enum import Enum, auto
+from typing import Protocol
+from urllib.parse import SplitResult, urlsplit
+
+from airflow_provider_tiktok.api.chunks import ChunkPlan
+from airflow_provider_tiktok.api.endpoints import API_HOST
+from airflow_provider_tiktok.api.transport import Answer, Request, Transport
+from airflow_provider_tiktok.exceptions import (
+    TikTokConfigError,
+    TikTokNothingSentError,
+    TikTokTransportError,
+    TikTokUploadError,
+    TikTokUploadGoneError,
+)
+
+log = logging.getLogger(__name__)
+
+PIECE = 8 * 1024 * 1024
+PIECES_AHEAD = 2
+SEND_SIZE = 256 * 1024
+#: A range may take this long, plus its bytes at the slowest rate that is still worth waiting for.
+RANGE_SECONDS, SLOWEST_RATE = 30.0, 128 * 1024
+TRIES = 6
+LONGEST_PAUSE = 15.0
+PROGRESS_SECONDS = 20.0
+
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+_CONTENT_RANGE = re.compile(r"bytes\s+0-(\d+)/(?:\d+|\*)", re.ASCII)
+
+
+class Readable(Protocol):
+    """Anything whose bytes can be read by range."""
+
+    size: int
+
+    def read(self, start: int, length: int) -> bytes:
+        """
+        Read exactly these bytes.
+
+        :param start: first byte
+        :param length: how many
+        """
+
+
+class UploadEnd(Enum):
+    """How an upload ended."""
+
+    DONE = auto()
+    """TikTok has said that it has everything."""
+    ASK_STATUS = auto()
+    """The last range was begun, and only the status can tell whether it arrived."""
+
+
+class _Verdict(Enum):
+    DONE = auto()
+    NEXT = auto()
+    RESYNC = auto()
+    AGAIN = auto()
+    ASK = auto()
+    GONE = auto()
+    REFUSED = auto()
+
+
+#: What an answer means before the last range was begun, and after.
+_BEFORE = {
+    200: _Verdict.DONE,
+    201: _Verdict.DONE,
+    206: _Verdict.NEXT,
+    403: _Verdict.GONE,
+    404: _Verdict.GONE,
+    416: _Verdict.RESYNC,
+    429: _Verdict.AGAIN,
+}
+_AFTER = {200: _Verdict.DONE, 201: _Verdict.DONE, 206: _Verdict.NEXT, 429: _Verdict.AGAIN}
+
+
+def _verdict(result: Answer | TikTokTransportError, *, sealed: bool) -> _Verdict:
+    if isinstance(result, TikTokNothingSentError):
+        return _Verdict.AGAIN
+    if isinstance(result, TikTokTransportError):
+        return _Verdict.ASK if sealed else _Verdict.AGAIN
+    if sealed:
+        return _AFTER.get(result.status, _Verdict.ASK)
+    return _BEFORE.get(result.status, _Verdict.AGAIN if result.status >= 500 else _Verdict.REFUSED)
+
+
+def check_upload_url(url: str, base_url: str) -> None:
+    """
+    See that bytes go to TikTok and nowhere else.
+
+    :param url: from an init
+    :param base_url: of the API; where it is not TikTok's own, the upload must go to the same origin
+    :raises TikTokConfigError: they would not
+    """
+    parts = urlsplit(url)
+    if base_url == API_HOST:
+        host = parts.hostname or ""
+        good = _origin(parts) == ("https", host, 443) and host.endswith(".tiktokapis.com")
+        wanted = "https under .tiktokapis.com"
+    else:
+        good, wanted = _origin(parts) == _origin(urlsplit(base_url)), base_url
+    if not good or parts.username or parts.password:
+        raise TikTokConfigError(
+            f"The upload address that the init answered with is not {wanted}, so nothing was uploaded. "
+            "Check the Connection's host."
+        )
+
+
+def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    return parts.scheme, parts.hostname or "", port or _DEFAULT_PORTS.get(parts.scheme)
+
+
+class Upload:
+    """
+    One upload of one video.
+
+    :param transport: sends the ranges
+    :param url: from the init; checked by :func:`check_upload_url`
+    :param plan: the ranges as the init declared them
+    :param source: the video
+    :param content_type: ``video/mp4``, ``video/quicktime`` or ``video/webm``
+    :param progress: asks TikTok how many bytes it has, for when an answer does not tell
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        url: str,
+        plan: ChunkPlan,
+        source: Readable,
+        *,
+        content_type: str,
+        progress: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        self.plan = plan
+        self._transport = transport
+        self._url = url
+        self._source = source
+        self._content_type = content_type
+        self._progress = progress
+        self._sealed = False
+
+    def send(self, index: int = 0) -> UploadEnd:
+        """
+        Send the ranges that are missing.
+
+        :param index: the first range to send; the last one where the last was already begun
+        :raises TikTokUploadGoneError: TikTok has forgotten the upload before the last range was begun
+        :raises TikTokUploadError: the bytes did not get through; the last range was never begun
+        :raises TikTokMediaReadError: the media could not be read; the last range is not in
+        """
+        pieces: _ReadAhead | None = None
+        meter = _Meter(self.plan)
+        failures = 0
+        try:
+            for _ in range(3 * self.plan.count + TRIES):
+                pieces = pieces or _ReadAhead(self._source, self.plan, index)
+                self._sealed |= index == self.plan.last
+                result = self._put(index, pieces, meter)
+                verdict = _verdict(result, sealed=self._sealed)
+                if verdict is _Verdict.ASK:
+                    return UploadEnd.ASK_STATUS
+                if verdict in _FAILURES:
+                    raise self._failure(verdict, result)
+                following = self._following(verdict, index, self._told(verdict, result))
+                if following >= self.plan.count:
+                    return UploadEnd.DONE if verdict is _Verdict.DONE else UploadEnd.ASK_STATUS
+                failures = 0 if following > index else failures + 1
+                if failures >= TRIES:
+                    break
+                if following <= index:
+                    time.sleep(min(LONGEST_PAUSE, 0.5 * 2**failures) * random.uniform(0.5, 1.0))  # noqa: S311
+                index = following
+                if pieces.index != index:  # what was read ahead is not what is to be sent
+                    pieces.close()
+                    pieces = None
+        finally:
+            if pieces:
+                pieces.close()
+        if self._sealed:
+            return UploadEnd.ASK_STATUS
+        first, stop = self.plan.bounds(index)
+        raise TikTokUploadError(
+            f"Upload: TikTok did not take bytes {first}-{stop - 1} after {TRIES} tries ({_brief(result)}). "
+            "The upload was never completed, so nothing was posted."
+        )
+
+    def _put(self, index: int, pieces: _ReadAhead, meter: _Meter) -> Answer | TikTokTransportError:
+        first, stop = self.plan.bounds(index)
+        headers = {
+            "Content-Type": self._content_type,
+            "Content-Length": str(stop - first),
+            "Content-Range": f"bytes {first}-{stop - 1}/{self.plan.size}",
+        }
+        deadline = RANGE_SECONDS + (stop - first) / SLOWEST_RATE
+        body = meter.counted(first, pieces.range(index))
+        try:
+            return self._transport.send(Request("TikTok: upload", "PUT", self._url, headers, body, deadline))
+        except TikTokTransportError as error:
+            return error
+
+    def _told(self, verdict: _Verdict, result: Answer | TikTokTransportError) -> int | None:
+        if not isinstance(result, Answer):
+            return None
+        if found := _CONTENT_RANGE.fullmatch(result.headers.get("content-range", "").strip()):
+            return int(found[1])
+        return self._progress() if verdict is _Verdict.RESYNC else None
+
+    def _following(self, verdict: _Verdict, index: int, told: int | None) -> int:
+        """Give the range to send next; the plan's count if none is left."""
+        if verdict is _Verdict.AGAIN:
+            return index
+        if verdict is _Verdict.DONE and (self._sealed or told is None):
+            return self.plan.count
+        if told is not None:
+            return self.plan.next_after(told)
+        if verdict is _Verdict.RESYNC:
+            return index
+        return self.plan.count if self._sealed else index + 1
+
+    def _failure(self, verdict: _Verdict, result: Answer | TikTokTransportError) -> TikTokUploadError:
+        if verdict is _Verdict.GONE:
+            return TikTokUploadGoneError(
+                f"Upload: TikTok does not know this upload any more ({_brief(result)}): its address lives one "
+                "hour. It was never completed, so nothing was posted; a new publish is needed."
+            )
+        return TikTokUploadError(
+            f"Upload: TikTok refused a range ({_brief(result)}). It was never completed, so nothing was posted."
+        )
+
+
+_FAILURES = {_Verdict.GONE, _Verdict.REFUSED}
+
+
+def _brief(result: Answer | TikTokTransportError) -> str:
+    return f"HTTP {result.status}" if isinstance(result, Answer) else type(result).__name__
+
+
+class _ReadAhead:
+    """
+    Reads the video piece by piece in a thread, a few pieces ahead of what is being sent.
+
+    ``index`` is the range whose pieces come next.
+    """
+
+    def __init__(self, source: Readable, plan: ChunkPlan, index: int) -> None:
+        self.index: int | None = index
+        self._source = source
+        self._plan = plan
+        self._queue: queue.Queue[bytes | BaseException] = queue.Queue(PIECES_AHEAD)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._read, args=(index,), name="tiktok-read", daemon=True)
+        self._thread.start()
+
+    def _read(self, index: int) -> None:
+        try:
+            for each in range(index, self._plan.count):
+                first, stop = self._plan.bounds(each)
+                for start in range(first, stop, PIECE):
+                    if self._closed.is_set():
+                        return
+                    self._put(self._source.read(start, min(PIECE, stop - start)))
+        except BaseException as error:  # it belongs to the thread that sends, and is raised there
+            self._put(error)
+
+    def _put(self, piece: bytes | BaseException) -> None:
+        while not self._closed.is_set():
+            with suppress(queue.Full):
+                self._queue.put(piece, timeout=0.2)
+                return
+
+    def range(self, index: int) -> Iterator[bytes]:
+        """Give the bytes of a range in blocks of the size a socket takes: httpcore copies what it does not."""
+        first, stop = self._plan.bounds(index)
+        missing = stop - first
+        self.index = None
+        while missing > 0:
+            piece = self._queue.get()
+            if isinstance(piece, BaseException):
+                raise piece
+            missing -= len(piece)
+            for start in range(0, len(piece), SEND_SIZE):
+                yield piece[start : start + SEND_SIZE]
+        self.index = index + 1
+
+    def close(self) -> None:
+        """End the reading."""
+        self._closed.set()
+        self._thread.join()
+
+
+class _Meter:
+    """A line in the task log now and then, for an upload that takes long."""
+
+    def __init__(self, plan: ChunkPlan) -> None:
+        self._size = plan.size
+        self._began = self._told = time.monotonic()
+        self._sent = 0
+
+    def counted(self, first: int, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        position = first
+        for block in blocks:
+            yield block
+            position += len(block)
+            self._sent += len(block)
+            now = time.monotonic()
+            if now - self._told >= PROGRESS_SECONDS:
+                self._told = now
+                log.info(
+                    "Uploaded %d %%: %.1f of %.1f MB, %.1f MB/s.",
+                    100 * position // self._size,
+                    position / 1e6,
+                    self._size / 1e6,
+                    self._sent / 1e6 / (now - self._began),
+                )
