@@ -2,9 +2,9 @@
 The chunked upload of a video: sequential, resumable, and careful about its end.
 
 TikTok posts a video when the last range is in. So before the last range was begun a lost upload is just lost;
-**from then on nothing that TikTok answers proves that it was not posted**, and every doubt is settled by asking
-for the status. The upload URL is a secret: who has it may upload. Sources: Media Transfer Guide and Direct
-Post reference, 2026-09-11.
+**from then on nothing that TikTok answers proves that it was not posted**, and every doubt is settled by
+asking for the status. The upload URL is a secret: who has it may upload. Sources: Media Transfer Guide and
+Direct Post reference, 2026-09-11.
 """
 
 from __future__ import annotations
@@ -244,11 +244,12 @@ class Upload:
     def _failure(self, verdict: _Verdict, result: Answer | TikTokTransportError) -> TikTokUploadError:
         if verdict is _Verdict.GONE:
             return TikTokUploadGoneError(
-                f"Upload: TikTok does not know this upload any more ({_brief(result)}): its address lives one "
-                "hour. It was never completed, so nothing was posted; a new publish is needed."
+                f"Upload: TikTok does not know this upload any more ({_brief(result)}): its address lives "
+                "one hour. It was never completed, so nothing was posted; a new publish is needed."
             )
         return TikTokUploadError(
-            f"Upload: TikTok refused a range ({_brief(result)}). It was never completed, so nothing was posted."
+            f"Upload: TikTok refused a range ({_brief(result)}). "
+            "It was never completed, so nothing was posted."
         )
 
 
@@ -293,7 +294,7 @@ class _ReadAhead:
                 return
 
     def range(self, index: int) -> Iterator[bytes]:
-        """Give the bytes of a range in blocks of the size a socket takes: httpcore copies what it does not."""
+        """Give the bytes of a range in blocks that a socket takes whole: httpcore copies what is left over."""
         first, stop = self._plan.bounds(index)
         missing = stop - first
         self.index = None

@@ -1,0 +1,192 @@
+"""What an Airflow Connection of type ``tiktok`` says, read once and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow_provider_tiktok.api.endpoints import API_HOST
+from airflow_provider_tiktok.exceptions import TikTokConfigError
+
+log = logging.getLogger(__name__)
+
+#: Every extra of the Connection that is read. Others are ignored, with one warning.
+EXTRAS = (
+    "refresh_token",
+    "access_token",
+    "expires_at",
+    "open_id",
+    "scope",
+    "media_bucket",
+    "media_prefix",
+    "media_public_base_url",
+    "media_conn_id",
+    "rate_window",
+    "cap_window",
+    "allow_insecure_host",
+)
+_warned: set[tuple[str, ...]] = set()
+
+
+@dataclass(frozen=True)
+class Seed:
+    """
+    The grant as the Connection gives it; the live one is kept elsewhere, since TikTok rotates it.
+
+    :param refresh_token: works once
+    :param access_token: optional
+    :param expires_at: of the access token, seconds since 1970; 0 = not known
+    :param open_id: the creator
+    :param scope: what the creator has allowed, comma-separated
+    """
+
+    refresh_token: str = field(default="", repr=False)
+    access_token: str = field(default="", repr=False)
+    expires_at: float = 0.0
+    open_id: str = ""
+    scope: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells one login from the next, without telling the tokens (which are long and random)."""
+        given = self.refresh_token or self.access_token
+        return hashlib.sha256(f"airflow-provider-tiktok seed {given}".encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Account:
+    """
+    One TikTok app and one creator's grant for it.
+
+    :param conn_id: of the Connection
+    :param client_key: of the app
+    :param client_secret: of the app
+    :param base_url: scheme, host and port of the API
+    :param seed: the grant as first given
+    :param media_conn_id: ``aws``-type Connection for ``s3://``; empty = boto3's own credential chain
+    :param rate_window: seconds of TikTok's minute
+    :param cap_window: seconds of TikTok's day
+    """
+
+    conn_id: str
+    client_key: str
+    client_secret: str = field(repr=False)
+    base_url: str = API_HOST
+    seed: Seed = Seed()
+    media_conn_id: str = ""
+    rate_window: float = 60.0
+    cap_window: float = 86400.0
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the API is on this machine, that is: a sandbox."""
+        return _is_loopback(urlsplit(self.base_url).hostname or "")
+
+
+def read_account(connection: Any, extra: Mapping[str, Any]) -> Account:
+    """
+    Read a Connection.
+
+    :param connection: an Airflow Connection; its extra is not touched, since that may block
+    :param extra: the Connection's extra
+    :raises TikTokConfigError: something is missing or cannot be used
+    """
+    conn_id = str(connection.conn_id)
+    _warn_of_unknown(conn_id, extra)
+    if not connection.login or not connection.password:
+        raise TikTokConfigError(
+            f"Connection {conn_id}: client key (login) and client secret (password) are needed; both are on "
+            "the app's page in TikTok's developer portal."
+        )
+    return Account(
+        conn_id=conn_id,
+        client_key=connection.login,
+        client_secret=connection.password,
+        base_url=_base_url(conn_id, connection, extra),
+        seed=Seed(
+            refresh_token=str(extra.get("refresh_token") or ""),
+            access_token=str(extra.get("access_token") or ""),
+            expires_at=_moment(conn_id, extra.get("expires_at")),
+            open_id=str(extra.get("open_id") or ""),
+            scope=str(extra.get("scope") or ""),
+        ),
+        media_conn_id=str(extra.get("media_conn_id") or ""),
+        rate_window=_seconds(conn_id, extra, "rate_window", 60.0),
+        cap_window=_seconds(conn_id, extra, "cap_window", 86400.0),
+    )
+
+
+def _warn_of_unknown(conn_id: str, extra: Mapping[str, Any]) -> None:
+    unknown = tuple(sorted(set(extra) - set(EXTRAS)))
+    if unknown and (conn_id, *unknown) not in _warned:
+        _warned.add((conn_id, *unknown))
+        log.warning("Connection %s: extra %s is not known and is ignored.", conn_id, ", ".join(unknown))
+
+
+def _base_url(conn_id: str, connection: Any, extra: Mapping[str, Any]) -> str:
+    host = (connection.host or "").strip().rstrip("/")
+    if not host:
+        return API_HOST
+    url = host if "://" in host else f"https://{host}"
+    try:
+        parts = urlsplit(url)
+        port = parts.port or connection.port
+    except ValueError:
+        raise TikTokConfigError(f"Connection {conn_id}: host {host!r} is not an address.") from None
+    name = parts.hostname or ""
+    if parts.scheme not in ("https", "http") or not name or parts.username or parts.path or parts.query:
+        raise TikTokConfigError(
+            f"Connection {conn_id}: host must be like https://open.tiktokapis.com, or empty for that."
+        )
+    insecure = str(extra.get("allow_insecure_host", "")).lower() in ("true", "1")
+    if parts.scheme == "http" and not insecure and not _is_loopback(name):
+        raise TikTokConfigError(
+            f"Connection {conn_id}: host {name} would get tokens over plain http. Use https, or set the "
+            "extra allow_insecure_host to true if the network between is yours."
+        )
+    name = f"[{name}]" if ":" in name else name
+    return f"{parts.scheme}://{name}" + (f":{port}" if port else "")
+
+
+def _is_loopback(name: str) -> bool:
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _moment(conn_id: str, value: object) -> float:
+    if value in (None, ""):
+        return 0.0
+    text = str(value)
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise TikTokConfigError(
+            f"Connection {conn_id}: extra expires_at must be seconds since 1970, or like "
+            "2026-11-02T10:00:00+00:00."
+        ) from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _seconds(conn_id: str, extra: Mapping[str, Any], name: str, default: float) -> float:
+    value = extra.get(name)
+    try:
+        seconds = default if value in (None, "") else float(str(value))
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise TikTokConfigError(f"Connection {conn_id}: extra {name} must be a number of seconds above 0.")
+    return seconds

@@ -1,0 +1,160 @@
+"""
+The live grant of one account, and how it is written down.
+
+Written down, its tokens are encrypted by us (Fernet, with a key derived from the Connection's client secret):
+who may read Variables but not Connections learns nothing, the Variables page shows nothing, and Airflow's log
+masker does not grow with every rotation. What a person wants to know stands beside them in clear.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from dataclasses import dataclass, field
+
+from airflow_provider_tiktok.api.models import Token
+from airflow_provider_tiktok.auth.account import Account
+from airflow_provider_tiktok.exceptions import TikTokConfigError
+
+_FORMAT = 1
+_CLEAR = ("generation", "expires_at", "lifetime", "refresh_expires_at", "open_id", "scope", "seed")
+
+
+@dataclass(frozen=True)
+class Grant:
+    """
+    What a creator has allowed, as it is now.
+
+    :param access_token: sent with each call
+    :param refresh_token: gives the next grant, once
+    :param expires_at: of the access token, seconds since 1970; 0 = not known
+    :param lifetime: seconds the access token had when it was new
+    :param refresh_expires_at: of the refresh token, seconds since 1970; 0 = not known
+    :param open_id: the creator
+    :param scope: what was allowed, comma-separated; empty = not known
+    :param seed: fingerprint of the Connection's grant that this one comes from
+    :param generation: how many refreshes since; the higher wins
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_at: float = 0.0
+    lifetime: float = 7200.0
+    refresh_expires_at: float = 0.0
+    open_id: str = ""
+    scope: str = ""
+    seed: str = ""
+    generation: int = 0
+
+    def lives(self, now: float) -> bool:
+        """Tell whether the access token can be used: one without a known end can, until TikTok refuses it."""
+        return bool(self.access_token) and (self.expires_at == 0 or now < self.expires_at)
+
+    def due(self, now: float, jitter: float) -> bool:
+        """
+        Tell whether it is time for a refresh: a tenth of the lifetime or a minute before the end.
+
+        :param now: seconds since 1970
+        :param jitter: 0 to 1, so that processes do not all come at the same moment
+        """
+        if not self.lives(now):
+            return True
+        margin = min(max(self.lifetime / 10, 60.0), self.lifetime / 2) * (0.9 + 0.2 * jitter)
+        return self.expires_at != 0 and now >= self.expires_at - margin
+
+    def refreshed(self, token: Token, now: float) -> Grant:
+        """
+        Give the next grant. What TikTok's answer leaves out stays as it was.
+
+        :param token: TikTok's answer
+        :param now: seconds since 1970 when it was asked, so that no lifetime is taken for longer than it is
+        """
+        return Grant(
+            access_token=token.access_token,
+            refresh_token=token.refresh_token or self.refresh_token,
+            expires_at=now + token.expires_in,
+            lifetime=float(token.expires_in),
+            refresh_expires_at=(
+                now + token.refresh_expires_in if token.refresh_expires_in else self.refresh_expires_at
+            ),
+            open_id=token.open_id or self.open_id,
+            scope=token.scope or self.scope,
+            seed=self.seed,
+            generation=self.generation + 1,
+        )
+
+
+def seed_grant(account: Account) -> Grant:
+    """
+    Give the grant as the Connection has it.
+
+    :param account: read from the Connection
+    """
+    seed = account.seed
+    lifetime = max(0.0, seed.expires_at - time.time())
+    return Grant(
+        access_token=seed.access_token,
+        refresh_token=seed.refresh_token,
+        expires_at=seed.expires_at,
+        lifetime=lifetime or 7200.0,
+        open_id=seed.open_id,
+        scope=seed.scope,
+        seed=seed.fingerprint,
+    )
+
+
+def written(grant: Grant, account: Account) -> str:
+    """
+    Write a grant down.
+
+    :param grant: the grant
+    :param account: whose client secret the key is made of
+    """
+    tokens = {"access_token": grant.access_token, "refresh_token": grant.refresh_token}
+    clear = {name: getattr(grant, name) for name in _CLEAR}
+    sealed = _fernet(account).encrypt(json.dumps(tokens).encode()).decode()
+    return json.dumps({"format": _FORMAT, **clear, "sealed": sealed})
+
+
+def seed_of(text: str) -> str:
+    """
+    Tell which login a grant that was written down comes from; needs no key.
+
+    :param text: from :func:`written`
+    """
+    try:
+        return str(json.loads(text)["seed"])
+    except (ValueError, TypeError, KeyError):
+        return ""
+
+
+def read_back(text: str, account: Account) -> Grant:
+    """
+    Read a grant that was written down.
+
+    :param text: from :func:`written`
+    :param account: whose client secret the key is made of
+    :raises TikTokConfigError: it was written with another client secret, or is no grant
+    """
+    from cryptography.fernet import InvalidToken
+
+    try:
+        fields = json.loads(text)
+        tokens = json.loads(_fernet(account).decrypt(fields["sealed"].encode()))
+        return Grant(**tokens, **{name: fields[name] for name in _CLEAR})
+    except (InvalidToken, ValueError, TypeError, KeyError, AttributeError):
+        raise TikTokConfigError(
+            f"Connection {account.conn_id}: the stored grant cannot be read. Either the client secret "
+            "(password) has changed since it was stored, or something else has written to its Variable. Let "
+            "the creator allow the app again, and put the new refresh_token into the Connection."
+        ) from None
+
+
+def _fernet(account: Account):  # type: ignore[no-untyped-def]  # cryptography takes 40 ms to import
+    from cryptography.fernet import Fernet
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    key = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"airflow-provider-tiktok grant")
+    return Fernet(base64.urlsafe_b64encode(key.derive(account.client_secret.encode())))

@@ -1,0 +1,64 @@
+"""Tries a Connection without spending its refresh token."""
+
+from __future__ import annotations
+
+import time
+
+from airflow_provider_tiktok.api import endpoints
+from airflow_provider_tiktok.api.client import Client, Policy
+from airflow_provider_tiktok.auth.account import Account
+from airflow_provider_tiktok.auth.grant import seed_grant
+from airflow_provider_tiktok.exceptions import TikTokAnswerError, TikTokTokenError
+
+DEADLINE_SECONDS = 10.0
+
+
+class _Given:
+    """The access token that the Connection holds, and no other."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def token(self, refused: str = "") -> str:  # noqa: ARG002
+        return self._token
+
+    async def atoken(self, refused: str = "") -> str:
+        return self.token(refused)
+
+
+def try_account(account: Account) -> str:
+    """
+    Ask TikTok whether an account works, as far as can be asked without changing anything.
+
+    :param account: read from the Connection
+    :return: what was found
+    :raises TikTokError: it does not work; the message says why
+    """
+    policy = Policy(account.base_url, deadline=DEADLINE_SECONDS)
+    seed = seed_grant(account)
+    client = Client(policy, _Given(seed.access_token))
+    try:
+        if seed.lives(time.time()):
+            try:
+                user = client.call(endpoints.user_info())
+            except TikTokTokenError:
+                if not seed.refresh_token:
+                    raise
+            else:
+                return f"TikTok answers for {user.display_name or user.open_id or 'this creator'}."
+        _try_app(client, account)
+    finally:
+        client.close()
+    return (
+        "TikTok answers, and knows the app. The refresh token was not tried: it works only once, and the "
+        "first task will spend it."
+    )
+
+
+def _try_app(client: Client, account: Account) -> None:
+    try:
+        client.call(endpoints.client_token(account.client_key, account.client_secret))
+    except TikTokAnswerError as error:
+        if error.code == "invalid_client":
+            raise
+        # an app without this grant is refused for another reason, after its key and secret were found right

@@ -1,0 +1,185 @@
+"""
+What TikTok would refuse, or drop without a word, is refused here, before anything is sent.
+
+Sources: Direct Post reference and Content Sharing Guidelines (2026-09-11); for drafts, the Upload Video
+reference, which knows no settings at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from airflow_provider_tiktok.api.models import CreatorInfo, PostMode, PrivacyLevel, Scope, VideoPost
+from airflow_provider_tiktok.exceptions import TikTokConsentError, TikTokInputError, TikTokMediaError
+
+VIDEO_TITLE_MAX = 2200
+E = TypeVar("E", bound=StrEnum)
+
+_NEEDED_SCOPE = {PostMode.DIRECT_POST: Scope.VIDEO_PUBLISH, PostMode.MEDIA_UPLOAD: Scope.VIDEO_UPLOAD}
+_WORDS = {"true": True, "false": False, "1": True, "0": False, "none": None, "": None}
+
+
+def as_bool(name: str, value: Any) -> bool | None:
+    """
+    Read a yes or no that a template may have made a text of.
+
+    :param name: of the argument
+    :param value: a bool, None, or a text such as ``"True"``
+    :raises TikTokInputError: it is neither
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if word not in _WORDS:
+        raise TikTokInputError(f"{name} must be true or false, not {value!r}.")
+    return _WORDS[word]
+
+
+def as_whole(name: str, value: Any) -> int | None:
+    """
+    Read a whole number, not below 0, that a template may have made a text of.
+
+    :param name: of the argument
+    :param value: an int, None, or a text such as ``"1500"``
+    :raises TikTokInputError: it is neither
+    """
+    text = str(value).strip()
+    if value is None or text.lower() in ("", "none"):
+        return None
+    if isinstance(value, bool) or not (text.isascii() and text.isdecimal()) or int(text) > 2**31 - 1:
+        raise TikTokInputError(f"{name} must be a whole number from 0 to 2147483647, not {value!r}.")
+    return int(text)
+
+
+def as_seconds(name: str, value: Any) -> float:
+    """
+    Read a number of seconds, above 0, that a template may have made a text of.
+
+    :param name: of the argument
+    :param value: a number, or a text such as ``"1.5"``
+    :raises TikTokInputError: it is neither
+    """
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise TikTokInputError(f"{name} must be a number of seconds above 0, not {value!r}.")
+    return seconds
+
+
+def as_choice(name: str, value: Any, choices: type[E]) -> E:
+    """
+    Read one of TikTok's constants.
+
+    :param name: of the argument
+    :param value: the text
+    :param choices: the enum
+    :raises TikTokInputError: it is none of them
+    """
+    try:
+        return choices(str(getattr(value, "value", value)))
+    except ValueError:
+        raise TikTokInputError(f"{name} must be one of {_listed(choices)}, not {value!r}.") from None
+
+
+def check_text(name: str, text: str, limit: int) -> None:
+    """
+    See that a text is not too long, as TikTok counts: in UTF-16 units, an emoji being two.
+
+    :param name: of the argument
+    :param text: the text
+    :param limit: UTF-16 units
+    :raises TikTokInputError: it is
+    """
+    units = len(text.encode("utf-16-le", "surrogatepass")) // 2
+    if units > limit:
+        raise TikTokInputError(
+            f"{name} has {units} UTF-16 units (an emoji counts two or more); TikTok takes at most {limit}."
+        )
+
+
+def check_video_post(post: VideoPost) -> None:
+    """
+    See that a direct post says nothing that TikTok refuses, as far as that shows without asking.
+
+    :param post: what is to be said of the video
+    :raises TikTokInputError: it does
+    """
+    check_text("title", post.title, VIDEO_TITLE_MAX)
+    if post.brand_content_toggle and post.privacy_level == PrivacyLevel.SELF_ONLY:
+        raise TikTokInputError(
+            "brand_content_toggle cannot go with privacy_level SELF_ONLY: TikTok wants branded content to be "
+            "seen. Choose another privacy_level."
+        )
+
+
+def check_draft(settings: dict[str, Any]) -> None:
+    """
+    See that nothing is set that a draft cannot carry: TikTok's inbox takes a video and no settings.
+
+    :param settings: the arguments of a direct post, by name
+    :raises TikTokInputError: something is set
+    """
+    dropped = [name for name, value in settings.items() if value not in (None, False, "")]
+    if dropped:
+        raise TikTokInputError(
+            f"post_mode MEDIA_UPLOAD: TikTok would silently drop {', '.join(dropped)}. A video draft carries "
+            "no settings; the creator chooses them in the app. Remove them, or use post_mode DIRECT_POST."
+        )
+
+
+def check_scope(granted: str, post_mode: PostMode) -> None:
+    """
+    See that the creator has allowed what is going to be done.
+
+    :param granted: the grant's scopes, comma-separated; empty = not known, so that TikTok must tell
+    :param post_mode: a draft needs only ``video.upload``
+    :raises TikTokConsentError: they have not
+    """
+    needed = _NEEDED_SCOPE[post_mode]
+    scopes = granted.replace(",", " ").split()
+    if scopes and needed not in scopes:
+        raise TikTokConsentError(
+            f"post_mode {post_mode} needs the scope {needed}; the creator has allowed {', '.join(scopes)}. "
+            "Let the creator allow the app again with that scope, and put the new refresh_token into the
+            Connection.", code="scope_not_authorized",
+        )
+
+
+def fit_to_creator(
+    post: VideoPost, creator: CreatorInfo, *, disable: dict[str, bool | None], duration: float | None
+) -> VideoPost:
+    """
+    Check a direct post against what the creator may do right now, and settle what was left to the creator.
+
+    :param post: what is to be said of the video
+    :param creator: asked just before
+    :param disable: ``disable_comment``, ``disable_duet``, ``disable_stitch`` as given; None = as the
+        creator's own setting says, and what the creator has disabled stays so
+    :param duration: of the video in seconds; None = not known
+    :raises TikTokInputError: the creator cannot post with this privacy level
+    :raises TikTokMediaError: the video is too long for this creator
+    """
+    who = f"@{creator.username}" if creator.username else "this creator"
+    if post.privacy_level not in creator.privacy_level_options:
+        raise TikTokInputError(
+            f"privacy_level {post.privacy_level} is not open to {who}; TikTok offers "
+            f"{', '.join(creator.privacy_level_options) or 'none at all'}."
+        )
+    limit = creator.max_video_post_duration_sec
+    if duration is not None and limit and duration > limit:
+        raise TikTokMediaError(f"The video lasts {duration:.1f} s; {who} may post at most {limit} s.")
+    return replace(
+        post,
+        disable_comment=bool(disable.get("disable_comment")) or creator.comment_disabled,
+        disable_duet=bool(disable.get("disable_duet")) or creator.duet_disabled,
+        disable_stitch=bool(disable.get("disable_stitch")) or creator.stitch_disabled,
+    )
+
+
+def _listed(choices: Iterable[object]) -> str:
+    return ", ".join(str(each) for each in choices)

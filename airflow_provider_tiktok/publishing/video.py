@@ -1,0 +1,179 @@
+"""
+Starts one video publish: init, bytes, and the question what became of the last of them.
+
+An upload posts nothing before its last range is in, so a lost init is simply made anew by the next try. A
+pull is posted by its init alone: where that init's answer is lost, nobody can know, and nothing here posts
+twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
+
+from airflow_provider_tiktok.api.chunks import ChunkPlan
+from airflow_provider_tiktok.api.models import (
+    FileUpload,
+    PublishInit,
+    PublishState,
+    PublishStatus,
+    PullFromUrl,
+)
+from airflow_provider_tiktok.api.transport import Transport
+from airflow_provider_tiktok.api.upload import Readable, Upload, UploadEnd, check_upload_url
+from airflow_provider_tiktok.exceptions import (
+    TikTokError,
+    TikTokInputError,
+    TikTokNoAnswerError,
+    TikTokProtocolError,
+    TikTokRequestError,
+    TikTokServerError,
+    TikTokUnconfirmedError,
+)
+from airflow_provider_tiktok.publishing.status import Watch
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two questions what became of the last range.
+SETTLE_PAUSES = (1, 2, 4, 8, 15, 30)
+
+Init = Callable[[FileUpload | PullFromUrl], PublishInit]
+Ask = Callable[[str], PublishStatus]
+
+
+def start_upload(
+    init: Init,
+    ask: Ask,
+    source: Readable,
+    plans: Sequence[ChunkPlan],
+    *,
+    content_type: str,
+    base_url: str,
+    keep_secret: Callable[[str], None],
+) -> str:
+    """
+    Start a publish and send the video's bytes.
+
+    :param init: makes the init, for a direct post or a draft
+    :param ask: asks for the status of a publish
+    :param source: the video
+    :param plans: the ways to cut it, in the order in which they are tried
+    :param content_type: of the video
+    :param base_url: of the API: bytes go nowhere else
+    :param keep_secret: called with the upload URL before anything is sent to it
+    :return: the ``publish_id``
+    :raises TikTokError: nothing was posted
+    """
+    plan, started = _init_upload(init, plans)
+    keep_secret(started.upload_url)
+    check_upload_url(started.upload_url, base_url)
+    publish_id = started.publish_id
+    log.info("Publish %s: uploading %d bytes in %d ranges.", publish_id, plan.size, plan.count)
+    transport = Transport()
+    try:
+        upload = Upload(
+            transport,
+            started.upload_url,
+            plan,
+            source,
+            content_type=content_type,
+            progress=lambda: _uploaded(ask, publish_id),
+        )
+        if upload.send() is UploadEnd.ASK_STATUS:
+            _settle(upload, ask, publish_id)
+    finally:
+        transport.close()
+    return publish_id
+
+
+def check_pull_url(url: str, *, is_local: bool) -> None:
+    """
+    See that TikTok can fetch a video from this URL (Media Transfer Guide, 2026-09-11).
+
+    :param url: public, https, with a host name and no address
+    :param is_local: the API is a sandbox on this machine, which may fetch from this machine over http
+    :raises TikTokInputError: it cannot
+    """
+    parts = urlsplit(url)
+    good = parts.scheme == "https" or (is_local and parts.scheme == "http")
+    is_address = parts.hostname and (":" in parts.hostname or parts.hostname.rpartition(".")[2].isdecimal())
+    if not good or not parts.hostname or parts.username or parts.password or (is_address and not is_local):
+        raise TikTokInputError(
+            "source PULL_FROM_URL needs a public https URL with a host name (no address) on a domain or "
+            "prefix that is verified with TikTok, without user name and password. For a local file or a bucket use source FILE_UPLOAD."
+        )
+
+
+def start_pull(init: Init, video_url: str) -> str:
+    """
+    Start a publish whose video TikTok fetches.
+
+    :param init: makes the init, for a direct post or a draft
+    :param video_url: checked by :func:`check_pull_url`
+    :return: the ``publish_id``
+    :raises TikTokUnconfirmedError: TikTok may or may not have taken the video
+    """
+    try:
+        return init(PullFromUrl(video_url)).publish_id
+    except (TikTokNoAnswerError, TikTokServerError, TikTokProtocolError) as error:
+        raise TikTokUnconfirmedError(
+            "PULL_FROM_URL: TikTok may have taken this video or not, and a second try might post it twice. "
+            "Look in the creator's profile, drafts and inbox; if it is not there after an hour, clear the "
+            f"task. What happened: {error}"
+        ) from error
+
+
+def _init_upload(init: Init, plans: Sequence[ChunkPlan]) -> tuple[ChunkPlan, PublishInit]:
+    *first, last = plans
+    for plan in first:
+        try:
+            return plan, init(plan.source_info)
+        except TikTokRequestError as error:
+            if not _refuses_chunks(error):
+                raise
+            log.info("TikTok refused ranges of %d bytes; trying others: %s", plan.chunk_size, error)
+    return last, init(last.source_info)
+
+
+def _refuses_chunks(error: TikTokRequestError) -> bool:
+    return error.code in ("invalid_param", "invalid_params") and "chunk" in error.detail.lower()
+
+
+def _uploaded(ask: Ask, publish_id: str) -> int | None:
+    try:
+        return ask(publish_id).uploaded_bytes
+    except TikTokError as error:
+        log.info("Publish %s: its progress cannot be asked just now: %s", publish_id, error)
+        return None
+
+
+def _settle(upload: Upload, ask: Ask, publish_id: str) -> None:
+    """Find out what became of the last range, and send it again where TikTok says that it has not got it."""
+    watch = Watch()
+    for pause in SETTLE_PAUSES:
+        try:
+            status = ask(publish_id)
+        except TikTokError as error:
+            if not watch.is_passing(error):
+                raise
+            log.info("Publish %s: the status cannot be asked just now: %s", publish_id, error)
+        else:
+            if status.status != PublishState.PROCESSING_UPLOAD or status.uploaded_bytes == upload.plan.size:
+                return
+            missing = _missing_range(upload.plan, status.uploaded_bytes)
+            if upload.send(missing) is UploadEnd.DONE:
+                return
+        time.sleep(pause)
+    log.warning(
+        "Publish %s: TikTok does not say whether it has all of the video. It is not sent as another publish, "
+        "which might post it twice; its status will tell.",
+        publish_id,
+    )
+
+
+def _missing_range(plan: ChunkPlan, uploaded: int | None) -> int:
+    if uploaded is None:
+        return plan.last
+    return min(plan.last, plan.next_after(uploaded - 1)) if uploaded > 0 else 0

@@ -1,0 +1,94 @@
+"""
+Values that have to survive a task, kept in Airflow's Variables: the only module that touches them.
+
+A Variable is a worse register than it looks: a failed read looks like absence (in every version), a write
+that returned may not have landed, and an environment variable or a secrets backend that has the key hides
+what is written. So a read here has three outcomes (the value, *proven* absent, or an error), and a write
+counts when it has been read back. No name may look sensitive to Airflow (``token``, ``secret`` ...): every
+value ever read would stay in the log masker of the process for ever.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from contextlib import suppress
+
+from airflow.providers.common.compat.sdk import Variable
+
+from airflow_provider_tiktok.exceptions import TikTokStoreError
+
+log = logging.getLogger(__name__)
+
+_PROBES = 2
+
+
+def read(key: str) -> str | None:
+    """
+    Read a value.
+
+    :param key: name of the Variable
+    :return: the value; None only if it is proven that there is none
+    :raises TikTokStoreError: it cannot be told whether there is one
+    """
+    value = _get(key)
+    for _ in range(_PROBES):
+        if value is not None:
+            return value
+        value = _get_between_probes(key)
+    return value
+
+
+def write(key: str, value: str) -> None:
+    """
+    Write a value, and see that it is there.
+
+    :param key: name of the Variable
+    :param value: text; must hold no secret in clear
+    :raises TikTokStoreError: it is not proven that the value is kept
+    """
+    try:
+        Variable.set(key, value)
+    except Exception as error:  # each Airflow raises something of its own: reading back is what counts
+        log.debug("Writing Variable %s raised %s.", key, type(error).__name__)
+    if _get(key) != value:
+        raise TikTokStoreError(
+            f"Airflow's Variable {key} could not be written, or does not read back what was written. Either "
+            "the metadata database does not answer just now, or an environment variable "
+            f"AIRFLOW_VAR_{key.upper()} or a secrets backend holds the same name and hides it: remove it there."
+        )
+
+
+def remove(key: str) -> None:
+    """
+    Remove a value, if that is possible just now.
+
+    :param key: name of the Variable
+    """
+    with suppress(Exception):  # whatever cannot be removed is only untidy
+        Variable.delete(key)
+
+
+def _get(key: str) -> str | None:
+    try:
+        value = Variable.get(key)
+    except Exception as error:  # absence and failure look alike here; the probe tells them apart
+        log.debug("Reading Variable %s raised %s.", key, type(error).__name__)
+        return None
+    return value if isinstance(value, str) else None
+
+
+def _get_between_probes(key: str) -> str | None:
+    """Look once more, while proving that what is written can be read: only then is nothing really nothing."""
+    probe = f"tiktok_probe__{secrets.token_hex(8)}"
+    try:
+        write(probe, "here")
+        value = _get(key)
+        if value is None and _get(probe) != "here":
+            raise TikTokStoreError(
+                f"Airflow's Variable {key} cannot be read just now: what was written a moment ago is not "
+                "there. See that the metadata database answers."
+            )
+    finally:
+        remove(probe)
+    return value

@@ -1,0 +1,87 @@
+"""The trigger that waits for a publish in the triggerer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_tiktok.exceptions import TikTokError
+from airflow_provider_tiktok.hooks.tiktok import TikTokHook
+from airflow_provider_tiktok.publishing.events import error_event, status_event
+from airflow_provider_tiktok.publishing.status import DEFAULT_POLL_INTERVAL, Watch
+
+log = logging.getLogger(__name__)
+
+#: No trigger fires before it has run this long: Airflow fails a task whose trigger fires before the scheduler
+#: has read the exit of the process that deferred (apache/airflow issues 66374, 67287, 72716; open in 3.3.2).
+FLOOR_SECONDS = 5.0
+
+
+class TikTokPublishStatusTrigger(BaseTrigger):
+    """
+    Wait until a publish is done or has failed.
+
+    All triggers of one account in one triggerer share a client. A status that cannot be asked for a while
+    (429, 5xx, no network, no metadata database) never ends the waiting: the deadline is the deferral's, in
+    Airflow's database. Fires one event, and not within its first 5 seconds.
+
+    :param tiktok_conn_id: Connection of type ``tiktok``
+    :param publish_id: from a publish operator
+    :param poll_interval: longest pause between two looks, in seconds; the first is about 5
+    :param wait_for_creator: a draft in the creator's inbox is not enough; wait until it is posted
+    :param wait_for_post_id: wait until TikTok names the public post, which it never does for private ones
+    """
+
+    def __init__(
+        self,
+        tiktok_conn_id: str,
+        publish_id: str,
+        poll_interval: float = DEFAULT_POLL_INTERVAL,
+        wait_for_creator: bool = False,
+        wait_for_post_id: bool = False,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.tiktok_conn_id = tiktok_conn_id
+        self.publish_id = publish_id
+        self.poll_interval = poll_interval
+        self.wait_for_creator = wait_for_creator
+        self.wait_for_post_id = wait_for_post_id
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Give what Airflow needs to make this trigger again: plain values, no secret."""
+        names = ("tiktok_conn_id", "publish_id", "poll_interval", "wait_for_creator", "wait_for_post_id")
+        path = f"{type(self).__module__}.{type(self).__qualname__}"
+        return path, {name: getattr(self, name) for name in names}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look until the waiting is over, then tell."""
+        watch = Watch(
+            self.poll_interval,
+            wait_for_creator=self.wait_for_creator,
+            wait_for_post_id=self.wait_for_post_id,
+        )
+        try:
+            event = await self._wait(watch)
+        except TikTokError as error:
+            event = error_event(self.publish_id, error)
+        await asyncio.sleep(max(0.0, FLOOR_SECONDS - watch.seconds))
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+    async def _wait(self, watch: Watch) -> dict[str, Any]:
+        async with TikTokHook.shared(self.tiktok_conn_id) as hook:
+            while True:
+                await asyncio.sleep(watch.pause())
+                try:
+                    status = await hook.apublish_status(self.publish_id)
+                except TikTokError as error:
+                    if not watch.is_passing(error):
+                        raise
+                    log.info("Publish %s: the status cannot be asked just now: %s", self.publish_id, error)
+                    continue
+                if watch.is_over(status):
+                    return status_event(self.publish_id, status)
+                log.info("Publish %s: %s.", self.publish_id, status.status)
