@@ -55,7 +55,8 @@ def write(key: str, value: str) -> None:
         raise TikTokStoreError(
             f"Airflow's Variable {key} could not be written, or does not read back what was written. Either "
             "the metadata database does not answer just now, or an environment variable "
-            f"AIRFLOW_VAR_{key.upper()} or a secrets backend holds the same name and hides it: remove it there."
+            f"AIRFLOW_VAR_{key.upper()} or a secrets backend holds the same name and hides it: remove it "
+            "there."
         )
 
 

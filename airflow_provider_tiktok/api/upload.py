@@ -294,7 +294,7 @@ class _ReadAhead:
                 return
 
     def range(self, index: int) -> Iterator[bytes]:
-        """Give the bytes of a range in blocks that a socket takes whole: httpcore copies what is left over."""
+        """Give the bytes of a range in blocks that a socket takes whole: httpcore copies the rest."""
         first, stop = self._plan.bounds(index)
         missing = stop - first
         self.index = None

@@ -33,6 +33,7 @@ from airflow_provider_tiktok.publishing.video import Init, check_pull_url, start
 from airflow_provider_tiktok.triggers.tiktok import TikTokPublishStatusTrigger
 
 _DISABLE = ("disable_comment", "disable_duet", "disable_stitch")
+_DRY_RUN = "Dry run: all checks passed, nothing was sent. It would be a %s."
 _FLAGS = ("brand_content_toggle", "brand_organic_toggle", "is_aigc")
 
 
@@ -247,7 +248,8 @@ class TikTokPublishVideoOperator(BaseOperator):
         check_pull_url(self.video, is_local=self.hook.account.is_local)
         init = self._init(post_mode, post, None)
         if dry_run:
-            return self._only_said(f"{post_mode} by PULL_FROM_URL")
+            self.log.info(_DRY_RUN, f"{post_mode} by PULL_FROM_URL")
+            return None
         return start_pull(init, self.video)
 
     def _upload(self, post_mode: PostMode, post: VideoPost | None, *, dry_run: bool) -> str | None:
@@ -258,7 +260,8 @@ class TikTokPublishVideoOperator(BaseOperator):
             plans = chunk_plans(media.size, target)
             init = self._init(post_mode, post, duration_seconds(media) if post else None)
             if dry_run:
-                return self._only_said(f"{post_mode} by FILE_UPLOAD, {kind}, {plans[0].source_info}")
+                self.log.info(_DRY_RUN, f"{post_mode} by FILE_UPLOAD, {kind}, {plans[0].source_info}")
+                return None
             return start_upload(
                 init,
                 self.hook.publish_status,
@@ -268,9 +271,6 @@ class TikTokPublishVideoOperator(BaseOperator):
                 base_url=self.hook.account.base_url,
                 keep_secret=mask_secret,
             )
-
-    def _only_said(self, what: str) -> None:
-        self.log.info("Dry run: all checks passed, nothing was sent. It would be a %s.", what)
 
     # --- afterwards ---
 
@@ -296,7 +296,7 @@ class _Waiting:
 
 
 def _started(error: AirflowException) -> AirflowException:
-    """Make an error permanent that was met after the publish had been started: a retry would publish again."""
+    """Make an error permanent that was met after the publish was started: a retry would publish again."""
     if isinstance(error, AirflowFailException):
         return error
     return TikTokUnconfirmedError(

@@ -145,8 +145,9 @@ def check_scope(granted: str, post_mode: PostMode) -> None:
     if scopes and needed not in scopes:
         raise TikTokConsentError(
             f"post_mode {post_mode} needs the scope {needed}; the creator has allowed {', '.join(scopes)}. "
-            "Let the creator allow the app again with that scope, and put the new refresh_token into the
-            Connection.", code="scope_not_authorized",
+            "Let the creator allow the app again with that scope, and put the new refresh_token into the "
+            "Connection.",
+            code="scope_not_authorized",
         )
 
 

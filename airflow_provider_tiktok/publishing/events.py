@@ -1,4 +1,4 @@
-"""What a trigger tells its task, in plain JSON and without secrets: written and read here, and nowhere else."""
+"""What a trigger tells its task, in plain JSON and without secrets: written and read only here."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def publish_result(hook: TikTokHook, publish_id: str, status: PublishStatus) -> 
 
 
 def _post_url(hook: TikTokHook, publish_id: str, post_ids: tuple[str, ...]) -> str | None:
-    """Give a video's public address; the form of a photo post's is known from hearsay only, so it has none."""
+    """Give a video's public address; a photo post's is known from hearsay only, so it has none."""
     if not post_ids or publish_id.startswith("p_"):
         return None
     try:

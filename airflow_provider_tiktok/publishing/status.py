@@ -117,7 +117,7 @@ class Watch:
         return time.monotonic() - self._began
 
     def pause(self) -> float:
-        """Give the seconds until the next look: growing, and jittered, so that tasks do not look all at once."""
+        """Give the seconds until the next look: growing, and jittered, so that tasks do not come at once."""
         pause, self._pause = self._pause, min(self._longest, self._pause * GROWTH)
         return pause * random.uniform(0.9, 1.1)  # noqa: S311
 

@@ -98,11 +98,13 @@ def check_pull_url(url: str, *, is_local: bool) -> None:
     """
     parts = urlsplit(url)
     good = parts.scheme == "https" or (is_local and parts.scheme == "http")
-    is_address = parts.hostname and (":" in parts.hostname or parts.hostname.rpartition(".")[2].isdecimal())
-    if not good or not parts.hostname or parts.username or parts.password or (is_address and not is_local):
+    host = parts.hostname or ""
+    is_address = ":" in host or host.rpartition(".")[2].isdecimal()
+    if not good or not host or parts.username or parts.password or (is_address and not is_local):
         raise TikTokInputError(
             "source PULL_FROM_URL needs a public https URL with a host name (no address) on a domain or "
-            "prefix that is verified with TikTok, without user name and password. For a local file or a bucket use source FILE_UPLOAD."
+            "prefix that is verified with TikTok, without user name and password. "
+            "For a local file or a bucket use source FILE_UPLOAD."
         )
 
 
