@@ -228,7 +228,7 @@ class TikTokPublishVideoOperator(BaseOperator):
             return self.hook.inbox_init
         creator = self.hook.creator_info()
         fitted = checks.fit_to_creator(post, creator, disable=self._disable(), duration=duration)
-        self.log.info("Publishing as %s (@%s): %s", creator.nickname, creator.username, fitted)
+        self.log.info("Creator %s (@%s), %s.", creator.nickname, creator.username, fitted.privacy_level)
         return partial(self.hook.video_init, fitted)
 
     # --- sending ---
