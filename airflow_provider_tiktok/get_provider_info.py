@@ -60,7 +60,7 @@ def get_provider_info() -> dict[str, Any]:
 _CONN_FIELDS = {
     "refresh_token": _field(
         "Refresh token",
-        "As first given when the creator allowed the app; enough alone. The live one is kept by the provider.",
+        "As first given when the creator allowed the app; enough alone. The provider keeps the live one.",
         secret=True,
     ),
     "access_token": _field("Access token", "Optional.", secret=True),

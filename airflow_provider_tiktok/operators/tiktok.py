@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property, partial
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
@@ -18,23 +16,11 @@ from airflow.providers.common.compat.sdk import (
     mask_secret,
 )
 
-from airflow_provider_tiktok.api.chunks import TARGET, chunk_plans
-from airflow_provider_tiktok.api.models import PostMode, PrivacyLevel, PublishStatus, Source, VideoPost
-from airflow_provider_tiktok.exceptions import TikTokError, TikTokInputError, TikTokUnconfirmedError
-from airflow_provider_tiktok.hooks.tiktok import TikTokHook
-from airflow_provider_tiktok.media.source import MediaAccess, open_source
-from airflow_provider_tiktok.media.video import content_type, duration_seconds
-from airflow_provider_tiktok.publishing import checks
-from airflow_provider_tiktok.publishing.checks import as_bool, as_choice, as_seconds, as_whole
-from airflow_provider_tiktok.publishing.events import read_event
-from airflow_provider_tiktok.publishing.result import publish_result
-from airflow_provider_tiktok.publishing.status import DEFAULT_POLL_INTERVAL, Watch, wait
-from airflow_provider_tiktok.publishing.video import Init, check_pull_url, start_pull, start_upload
-from airflow_provider_tiktok.triggers.tiktok import TikTokPublishStatusTrigger
-
-_DISABLE = ("disable_comment", "disable_duet", "disable_stitch")
-_DRY_RUN = "Dry run: all checks passed, nothing was sent. It would be a %s."
-_FLAGS = ("brand_content_toggle", "brand_organic_toggle", "is_aigc")
+# Whatever it takes to publish is imported when it is: DAG files import this module every few seconds.
+if TYPE_CHECKING:
+    from airflow_provider_tiktok.api.models import PublishStatus
+    from airflow_provider_tiktok.hooks.tiktok import TikTokHook
+    from airflow_provider_tiktok.publishing.request import Waiting
 
 
 class TikTokPublishVideoOperator(BaseOperator):
@@ -83,9 +69,13 @@ class TikTokPublishVideoOperator(BaseOperator):
         "privacy_level",
         "post_mode",
         "source",
-        *_DISABLE,
+        "disable_comment",
+        "disable_duet",
+        "disable_stitch",
         "video_cover_timestamp_ms",
-        *_FLAGS,
+        "brand_content_toggle",
+        "brand_organic_toggle",
+        "is_aigc",
         "wait_for_completion",
         "deferrable",
         "poll_interval",
@@ -102,7 +92,7 @@ class TikTokPublishVideoOperator(BaseOperator):
         video: str,
         title: str = "",
         privacy_level: str | None = None,
-        post_mode: str = PostMode.DIRECT_POST.value,
+        post_mode: str = "DIRECT_POST",
         source: str = "auto",
         disable_comment: bool | None = None,
         disable_duet: bool | None = None,
@@ -113,11 +103,11 @@ class TikTokPublishVideoOperator(BaseOperator):
         is_aigc: bool = False,
         wait_for_completion: bool = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float = DEFAULT_POLL_INTERVAL,
+        poll_interval: float = 30.0,
         wait_timeout: float = 24 * 3600.0,
         dry_run: bool = False,
-        chunk_size: int = TARGET,
-        tiktok_conn_id: str = TikTokHook.default_conn_name,
+        chunk_size: int = 10_000_000,
+        tiktok_conn_id: str = "tiktok_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -144,30 +134,54 @@ class TikTokPublishVideoOperator(BaseOperator):
     @cached_property
     def hook(self) -> TikTokHook:
         """The account."""
+        from airflow_provider_tiktok.hooks.tiktok import TikTokHook
+
         return TikTokHook(self.tiktok_conn_id)
 
     def execute(self, context: Context) -> str | None:
         """Check, publish, and wait if that is asked for."""
-        waiting = self._waiting()
+        from airflow_provider_tiktok.publishing.request import read_video_request, read_waiting
+        from airflow_provider_tiktok.publishing.video import publish_video
+
+        given = {name: getattr(self, name) for name in self.template_fields}
+        request, waiting = read_video_request(given), read_waiting(given)
         try:
-            publish_id = self._publish()
+            publish_id = publish_video(self.hook, request, mask_secret)
             if publish_id is None or waiting is None:
                 return publish_id
-            context["ti"].xcom_push(key="publish_id", value=publish_id)
-            if as_bool("deferrable", self.deferrable):
-                self.defer(
-                    trigger=TikTokPublishStatusTrigger(
-                        self.tiktok_conn_id, publish_id, poll_interval=waiting.poll_interval
-                    ),
-                    method_name="execute_complete",
-                    timeout=timedelta(seconds=waiting.timeout),
-                )
-            return self._finish(context, publish_id, self._status_when_over(publish_id, waiting))
+            return self._wait(context, publish_id, waiting)
         finally:
             self.hook.close()
 
+    def _wait(self, context: Context, publish_id: str, waiting: Waiting) -> str:
+        context["ti"].xcom_push(key="publish_id", value=publish_id)  # to be seen while it is waited for
+        if waiting.deferrable:
+            self._defer(publish_id, waiting)
+        from airflow_provider_tiktok.exceptions import TikTokError
+        from airflow_provider_tiktok.publishing.status import Watch, wait
+
+        try:
+            status = wait(self.hook, publish_id, Watch(waiting.poll_interval), timeout=waiting.timeout)
+        except TikTokError as error:
+            raise _started(error) from error
+        return self._finish(context, publish_id, status)
+
+    def _defer(self, publish_id: str, waiting: Waiting) -> NoReturn:
+        from airflow_provider_tiktok.triggers.tiktok import TikTokPublishStatusTrigger
+
+        self.defer(
+            trigger=TikTokPublishStatusTrigger(
+                self.tiktok_conn_id, publish_id, poll_interval=waiting.poll_interval
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=waiting.timeout),
+        )
+
     def execute_complete(self, context: Context, event: Any = None) -> str:
         """Take up what the trigger told."""
+        from airflow_provider_tiktok.exceptions import TikTokError
+        from airflow_provider_tiktok.publishing.events import read_event
+
         try:
             publish_id, status = read_event(event)
         except TikTokError as error:
@@ -186,117 +200,20 @@ class TikTokPublishVideoOperator(BaseOperator):
                 raise
             raise _started(error) from error
 
-    # --- before anything is sent ---
-
-    def _waiting(self) -> _Waiting | None:
-        waiting = _Waiting(
-            as_seconds("poll_interval", self.poll_interval), as_seconds("wait_timeout", self.wait_timeout)
-        )
-        as_bool("deferrable", self.deferrable)
-        return waiting if as_bool("wait_for_completion", self.wait_for_completion) else None
-
-    def _post(self, post_mode: PostMode) -> VideoPost | None:
-        """Give what is to be said of the video; None for a draft, of which nothing can be said."""
-        flags = {name: as_bool(name, getattr(self, name)) or False for name in _FLAGS}
-        cover = as_whole("video_cover_timestamp_ms", self.video_cover_timestamp_ms)
-        title = str(self.title or "")
-        if post_mode is PostMode.MEDIA_UPLOAD:
-            said = {"title": title, "privacy_level": self.privacy_level, **self._disable(), **flags}
-            checks.check_draft({**said, "video_cover_timestamp_ms": cover is not None})
-            return None
-        if self.privacy_level in (None, "", "None"):
-            raise TikTokInputError(
-                f"privacy_level is needed for a direct post, and has no default: choose one of "
-                f"{', '.join(PrivacyLevel)}. (A draft needs none: post_mode MEDIA_UPLOAD.)"
-            )
-        post = VideoPost(
-            privacy_level=as_choice("privacy_level", self.privacy_level, PrivacyLevel),
-            title=title,
-            video_cover_timestamp_ms=cover,
-            **flags,
-        )
-        checks.check_video_post(post)
-        return post
-
-    def _disable(self) -> dict[str, bool | None]:
-        return {name: as_bool(name, getattr(self, name)) for name in _DISABLE}
-
-    def _init(self, post_mode: PostMode, post: VideoPost | None, duration: float | None) -> Init:
-        """Check against what the grant and the creator allow right now; give the init to be made."""
-        checks.check_scope(self.hook.granted_scope(), post_mode)
-        if post is None:
-            return self.hook.inbox_init
-        creator = self.hook.creator_info()
-        fitted = checks.fit_to_creator(post, creator, disable=self._disable(), duration=duration)
-        self.log.info("Creator %s (@%s), %s.", creator.nickname, creator.username, fitted.privacy_level)
-        return partial(self.hook.video_init, fitted)
-
-    # --- sending ---
-
-    def _publish(self) -> str | None:
-        post_mode = as_choice("post_mode", self.post_mode, PostMode)
-        source = Source.FILE_UPLOAD
-        if str(self.source) != "auto":
-            source = as_choice("source", self.source, Source)
-        dry_run = as_bool("dry_run", self.dry_run) or False
-        post = self._post(post_mode)
-        if source is Source.PULL_FROM_URL:
-            return self._pull(post_mode, post, dry_run=dry_run)
-        return self._upload(post_mode, post, dry_run=dry_run)
-
-    def _pull(self, post_mode: PostMode, post: VideoPost | None, *, dry_run: bool) -> str | None:
-        check_pull_url(self.video, is_local=self.hook.account.is_local)
-        init = self._init(post_mode, post, None)
-        if dry_run:
-            self.log.info(_DRY_RUN, f"{post_mode} by PULL_FROM_URL")
-            return None
-        return start_pull(init, self.video)
-
-    def _upload(self, post_mode: PostMode, post: VideoPost | None, *, dry_run: bool) -> str | None:
-        target = as_whole("chunk_size", self.chunk_size) or TARGET
-        access = MediaAccess(self.hook.account.media_conn_id, allow_loopback=self.hook.account.is_local)
-        with closing(open_source(str(self.video), access)) as media:
-            kind = content_type(media)
-            plans = chunk_plans(media.size, target)
-            init = self._init(post_mode, post, duration_seconds(media) if post else None)
-            if dry_run:
-                self.log.info(_DRY_RUN, f"{post_mode} by FILE_UPLOAD, {kind}, {plans[0].source_info}")
-                return None
-            return start_upload(
-                init,
-                self.hook.publish_status,
-                media,
-                plans,
-                content_type=kind,
-                base_url=self.hook.account.base_url,
-                keep_secret=mask_secret,
-            )
-
-    # --- afterwards ---
-
-    def _status_when_over(self, publish_id: str, waiting: _Waiting) -> PublishStatus:
-        try:
-            return wait(self.hook, publish_id, Watch(waiting.poll_interval), timeout=waiting.timeout)
-        except TikTokError as error:
-            raise _started(error) from error
-
     def _finish(self, context: Context, publish_id: str, status: PublishStatus) -> str:
+        from airflow_provider_tiktok.publishing.result import publish_result
+
         result = publish_result(self.hook, publish_id, status)
-        self.log.info(
-            "Publish %s: %s, %s.", publish_id, status.status, result["post_url"] or "no public address"
-        )
+        address = result["post_url"] or "no public address"
+        self.log.info("Publish %s: %s, %s.", publish_id, status.status, address)
         context["ti"].xcom_push(key="publish_status", value=result)
         return publish_id
 
 
-@dataclass(frozen=True)
-class _Waiting:
-    poll_interval: float
-    timeout: float
-
-
 def _started(error: AirflowException) -> AirflowException:
     """Make an error permanent that was met after the publish was started: a retry would publish again."""
+    from airflow_provider_tiktok.exceptions import TikTokUnconfirmedError
+
     if isinstance(error, AirflowFailException):
         return error
     return TikTokUnconfirmedError(

@@ -7,83 +7,16 @@ reference, which knows no settings at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import replace
-from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from airflow_provider_tiktok.api.models import CreatorInfo, PostMode, PrivacyLevel, Scope, VideoPost
 from airflow_provider_tiktok.exceptions import TikTokConsentError, TikTokInputError, TikTokMediaError
 
 VIDEO_TITLE_MAX = 2200
-E = TypeVar("E", bound=StrEnum)
 
 _NEEDED_SCOPE = {PostMode.DIRECT_POST: Scope.VIDEO_PUBLISH, PostMode.MEDIA_UPLOAD: Scope.VIDEO_UPLOAD}
-_WORDS = {"true": True, "false": False, "1": True, "0": False, "none": None, "": None}
-
-
-def as_bool(name: str, value: Any) -> bool | None:
-    """
-    Read a yes or no that a template may have made a text of.
-
-    :param name: of the argument
-    :param value: a bool, None, or a text such as ``"True"``
-    :raises TikTokInputError: it is neither
-    """
-    if value is None or isinstance(value, bool):
-        return value
-    word = str(value).strip().lower()
-    if word not in _WORDS:
-        raise TikTokInputError(f"{name} must be true or false, not {value!r}.")
-    return _WORDS[word]
-
-
-def as_whole(name: str, value: Any) -> int | None:
-    """
-    Read a whole number, not below 0, that a template may have made a text of.
-
-    :param name: of the argument
-    :param value: an int, None, or a text such as ``"1500"``
-    :raises TikTokInputError: it is neither
-    """
-    text = str(value).strip()
-    if value is None or text.lower() in ("", "none"):
-        return None
-    if isinstance(value, bool) or not (text.isascii() and text.isdecimal()) or int(text) > 2**31 - 1:
-        raise TikTokInputError(f"{name} must be a whole number from 0 to 2147483647, not {value!r}.")
-    return int(text)
-
-
-def as_seconds(name: str, value: Any) -> float:
-    """
-    Read a number of seconds, above 0, that a template may have made a text of.
-
-    :param name: of the argument
-    :param value: a number, or a text such as ``"1.5"``
-    :raises TikTokInputError: it is neither
-    """
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise TikTokInputError(f"{name} must be a number of seconds above 0, not {value!r}.")
-    return seconds
-
-
-def as_choice(name: str, value: Any, choices: type[E]) -> E:
-    """
-    Read one of TikTok's constants.
-
-    :param name: of the argument
-    :param value: the text
-    :param choices: the enum
-    :raises TikTokInputError: it is none of them
-    """
-    try:
-        return choices(str(getattr(value, "value", value)))
-    except ValueError:
-        raise TikTokInputError(f"{name} must be one of {_listed(choices)}, not {value!r}.") from None
 
 
 def check_text(name: str, text: str, limit: int) -> None:
@@ -102,15 +35,15 @@ def check_text(name: str, text: str, limit: int) -> None:
         )
 
 
-def check_video_post(post: VideoPost) -> None:
+def check_branding(privacy_level: str, *, brand_content: bool) -> None:
     """
-    See that a direct post says nothing that TikTok refuses, as far as that shows without asking.
+    See that branded content can be seen (Content Sharing Guidelines, 2026-09-11).
 
-    :param post: what is to be said of the video
-    :raises TikTokInputError: it does
+    :param privacy_level: of the post
+    :param brand_content: whether it is a paid partnership
+    :raises TikTokInputError: it could not be seen
     """
-    check_text("title", post.title, VIDEO_TITLE_MAX)
-    if post.brand_content_toggle and post.privacy_level == PrivacyLevel.SELF_ONLY:
+    if brand_content and privacy_level == PrivacyLevel.SELF_ONLY:
         raise TikTokInputError(
             "brand_content_toggle cannot go with privacy_level SELF_ONLY: TikTok wants branded content to be "
             "seen. Choose another privacy_level."
@@ -152,7 +85,7 @@ def check_scope(granted: str, post_mode: PostMode) -> None:
 
 
 def fit_to_creator(
-    post: VideoPost, creator: CreatorInfo, *, disable: dict[str, bool | None], duration: float | None
+    post: VideoPost, creator: CreatorInfo, *, disable: Mapping[str, bool | None], duration: float | None
 ) -> VideoPost:
     """
     Check a direct post against what the creator may do right now, and settle what was left to the creator.
@@ -180,7 +113,3 @@ def fit_to_creator(
         disable_duet=bool(disable.get("disable_duet")) or creator.duet_disabled,
         disable_stitch=bool(disable.get("disable_stitch")) or creator.stitch_disabled,
     )
-
-
-def _listed(choices: Iterable[object]) -> str:
-    return ", ".join(str(each) for each in choices)

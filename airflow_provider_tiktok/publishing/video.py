@@ -1,5 +1,5 @@
 """
-Starts one video publish: init, bytes, and the question what became of the last of them.
+Publishes one video: checks, init, bytes, and the question what became of the last of them.
 
 An upload posts nothing before its last range is in, so a lost init is simply made anew by the next try. A
 pull is posted by its init alone: where that init's answer is lost, nobody can know, and nothing here posts
@@ -11,15 +11,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from airflow_provider_tiktok.api.chunks import ChunkPlan
+from airflow_provider_tiktok.api.chunks import ChunkPlan, chunk_plans
 from airflow_provider_tiktok.api.models import (
     FileUpload,
     PublishInit,
     PublishState,
     PublishStatus,
     PullFromUrl,
+    Source,
 )
 from airflow_provider_tiktok.api.transport import Transport
 from airflow_provider_tiktok.api.upload import Readable, Upload, UploadEnd, check_upload_url
@@ -32,15 +36,81 @@ from airflow_provider_tiktok.exceptions import (
     TikTokServerError,
     TikTokUnconfirmedError,
 )
+from airflow_provider_tiktok.media.source import MediaAccess, MediaSource, open_source
+from airflow_provider_tiktok.media.video import content_type, duration_seconds
+from airflow_provider_tiktok.publishing.checks import check_scope, fit_to_creator
+from airflow_provider_tiktok.publishing.request import VideoRequest
 from airflow_provider_tiktok.publishing.status import Watch
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok.hooks.tiktok import TikTokHook
 
 log = logging.getLogger(__name__)
 
 #: Seconds between two questions what became of the last range.
 SETTLE_PAUSES = (1, 2, 4, 8, 15, 30)
 
+_DRY_RUN = "Dry run: all checks passed, nothing was sent. It would be a %s by %s of %s."
+
 Init = Callable[[FileUpload | PullFromUrl], PublishInit]
 Ask = Callable[[str], PublishStatus]
+
+
+def publish_video(hook: TikTokHook, request: VideoRequest, keep_secret: Callable[[str], None]) -> str | None:
+    """
+    Check what only TikTok and the media can tell, and start the publish.
+
+    :param hook: of the account
+    :param request: read and checked already
+    :param keep_secret: called with the upload URL before anything is sent to it
+    :return: the ``publish_id``; None after a dry run
+    :raises TikTokError: the subclass says whether anything can have been posted
+    """
+    if request.source is Source.PULL_FROM_URL:
+        return _pull(hook, request)
+    access = MediaAccess(hook.account.media_conn_id, allow_loopback=hook.account.is_local)
+    with closing(open_source(request.video, access)) as media:
+        return _upload(hook, request, media, keep_secret)
+
+
+def _pull(hook: TikTokHook, request: VideoRequest) -> str | None:
+    check_pull_url(request.video, is_local=hook.account.is_local)
+    init = _checked_init(hook, request, None)
+    if request.dry_run:
+        log.info(_DRY_RUN, request.post_mode, request.source, "a URL")
+        return None
+    return start_pull(init, request.video)
+
+
+def _upload(
+    hook: TikTokHook, request: VideoRequest, media: MediaSource, keep_secret: Callable[[str], None]
+) -> str | None:
+    kind = content_type(media)
+    plans = chunk_plans(media.size, request.chunk_size)
+    init = _checked_init(hook, request, duration_seconds(media) if request.post else None)
+    if request.dry_run:
+        log.info(_DRY_RUN, request.post_mode, request.source, f"{media.name} ({kind}, {media.size} bytes)")
+        return None
+    return start_upload(
+        init,
+        hook.publish_status,
+        media,
+        plans,
+        content_type=kind,
+        base_url=hook.account.base_url,
+        keep_secret=keep_secret,
+    )
+
+
+def _checked_init(hook: TikTokHook, request: VideoRequest, duration: float | None) -> Init:
+    """Check against what the grant and the creator allow right now; give the init to be made."""
+    check_scope(hook.granted_scope(), request.post_mode)
+    if request.post is None:
+        return hook.inbox_init
+    creator = hook.creator_info()
+    post = fit_to_creator(request.post, creator, disable=request.disable, duration=duration)
+    log.info("Creator %s (@%s), privacy_level %s.", creator.nickname, creator.username, post.privacy_level)
+    return partial(hook.video_init, post)
 
 
 def start_upload(

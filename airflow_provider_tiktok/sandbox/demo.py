@@ -86,7 +86,9 @@ def _demo(console: Console, *, keep: bool) -> bool:
                 airflow.keep_home = True
                 console.print(f"[red]Not everything is there.[/] Airflow's logs: {airflow.home / 'logs'}")
             if keep:
-                console.print(f"\nTikTok's feed  {sandbox.url}/\nAirflow        {airflow.url}/\n\nCtrl-C ends both.")
+                console.print(
+                    f"\nTikTok's feed  {sandbox.url}/\nAirflow        {airflow.url}/\n\nCtrl-C ends both."
+                )
                 while True:
                     time.sleep(1.0)
             return done

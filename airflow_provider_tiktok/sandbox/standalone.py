@@ -47,7 +47,11 @@ class StandaloneAirflow:
         self.keep_home = keep_home
         port, *log_ports = _free_ports(3)
         self.url = f"http://127.0.0.1:{port}"
-        self._environment = {**_own_environment(), **_settings(self.home, dags, port, log_ports), **environment}
+        self._environment = {
+            **_own_environment(),
+            **_settings(self.home, dags, port, log_ports),
+            **environment,
+        }
         self._process: subprocess.Popen[bytes] | None = None
         self._client = httpx.Client(base_url=self.url, timeout=20.0, trust_env=False)
 
@@ -59,7 +63,7 @@ class StandaloneAirflow:
     def __enter__(self) -> Self:
         with self.log.open("wb") as output:
             # a session of its own: Ctrl-C in the terminal is for us, and we end Airflow in order
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
+            self._process = subprocess.Popen(
                 [sys.executable, "-m", "airflow", "standalone"],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,

@@ -5,23 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, Context, PokeReturnValue, conf
 
-from airflow_provider_tiktok.api.models import PublishStatus
-from airflow_provider_tiktok.exceptions import TikTokError
-from airflow_provider_tiktok.hooks.tiktok import TikTokHook
-from airflow_provider_tiktok.publishing.checks import as_bool, as_seconds
-from airflow_provider_tiktok.publishing.events import read_event
-from airflow_provider_tiktok.publishing.result import publish_result
-from airflow_provider_tiktok.publishing.status import (
-    DEFAULT_POLL_INTERVAL,
-    FIRST_PAUSE,
-    Watch,
-    check_publish_id,
-)
-from airflow_provider_tiktok.triggers.tiktok import TikTokPublishStatusTrigger
+from airflow_provider_tiktok.publishing.arguments import as_bool, as_seconds
+
+# What it takes to ask TikTok is imported when it is asked: DAG files import this module every few seconds.
+if TYPE_CHECKING:
+    from airflow_provider_tiktok.api.models import PublishStatus
+    from airflow_provider_tiktok.hooks.tiktok import TikTokHook
+    from airflow_provider_tiktok.publishing.status import Watch
 
 
 class TikTokPublishStatusSensor(BaseSensorOperator):
@@ -62,14 +56,14 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
         publish_id: str,
         wait_for_creator: bool = False,
         wait_for_post_id: bool = False,
-        poll_interval: float = DEFAULT_POLL_INTERVAL,
+        poll_interval: float = 30.0,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        tiktok_conn_id: str = TikTokHook.default_conn_name,
+        tiktok_conn_id: str = "tiktok_default",
         **kwargs: Any,
     ) -> None:
         if isinstance(poll_interval, int | float) and "poke_interval" not in kwargs:
             # the same growing pauses as the trigger's, by the means that sensors have for it
-            growing = {"poke_interval": min(FIRST_PAUSE, poll_interval), "exponential_backoff": True}
+            growing = {"poke_interval": min(5.0, poll_interval), "exponential_backoff": True}
             kwargs = {**growing, "max_wait": float(poll_interval), **kwargs}
         super().__init__(**kwargs)
         self.publish_id = publish_id
@@ -82,30 +76,39 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
     @cached_property
     def hook(self) -> TikTokHook:
         """The account."""
+        from airflow_provider_tiktok.hooks.tiktok import TikTokHook
+
         return TikTokHook(self.tiktok_conn_id)
 
     @cached_property
     def _watch(self) -> Watch:
-        return Watch(
-            as_seconds("poll_interval", self.poll_interval),
-            wait_for_creator=as_bool("wait_for_creator", self.wait_for_creator) or False,
-            wait_for_post_id=as_bool("wait_for_post_id", self.wait_for_post_id) or False,
-        )
+        from airflow_provider_tiktok.publishing.status import Watch
+
+        interval = as_seconds("poll_interval", self.poll_interval)
+        return Watch(interval, **self._finish_line())
+
+    def _finish_line(self) -> dict[str, bool]:
+        names = ("wait_for_creator", "wait_for_post_id")
+        return {name: as_bool(name, getattr(self, name)) or False for name in names}
 
     def execute(self, context: Context) -> Any:
         """Look once, then wait: here, or in the triggerer."""
         if not as_bool("deferrable", self.deferrable):
             return super().execute(context)
         seen = self.poke(context)
-        if seen:
-            return seen.xcom_value
-        return self.defer(
+        return seen.xcom_value if seen else self._defer()
+
+    def _defer(self) -> NoReturn:
+        from airflow_provider_tiktok.publishing.status import check_publish_id
+        from airflow_provider_tiktok.triggers.tiktok import TikTokPublishStatusTrigger
+
+        self.hook.close()
+        self.defer(
             trigger=TikTokPublishStatusTrigger(
                 tiktok_conn_id=self.tiktok_conn_id,
                 publish_id=check_publish_id(self.publish_id),
                 poll_interval=as_seconds("poll_interval", self.poll_interval),
-                wait_for_creator=as_bool("wait_for_creator", self.wait_for_creator) or False,
-                wait_for_post_id=as_bool("wait_for_post_id", self.wait_for_post_id) or False,
+                **self._finish_line(),
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout),
@@ -113,6 +116,9 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once."""
+        from airflow_provider_tiktok.exceptions import TikTokError
+        from airflow_provider_tiktok.publishing.status import check_publish_id
+
         publish_id = check_publish_id(self.publish_id)
         try:
             status = self.hook.publish_status(publish_id)
@@ -128,9 +134,13 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Take up what the trigger told."""
+        from airflow_provider_tiktok.publishing.events import read_event
+
         return self._result(*read_event(event))
 
     def _result(self, publish_id: str, status: PublishStatus) -> dict[str, Any]:
+        from airflow_provider_tiktok.publishing.result import publish_result
+
         try:
             return publish_result(self.hook, publish_id, status)
         finally:

@@ -1,0 +1,127 @@
+"""What a video operator was asked for: its arguments, rendered, read and checked before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_tiktok.api.chunks import TARGET
+from airflow_provider_tiktok.api.models import PostMode, PrivacyLevel, Source, VideoPost
+from airflow_provider_tiktok.exceptions import TikTokInputError
+from airflow_provider_tiktok.publishing.arguments import as_bool, as_choice, as_seconds, as_whole
+from airflow_provider_tiktok.publishing.checks import VIDEO_TITLE_MAX, check_branding, check_draft, check_text
+
+_DISABLE = ("disable_comment", "disable_duet", "disable_stitch")
+_FLAGS = ("brand_content_toggle", "brand_organic_toggle", "is_aigc")
+
+
+@dataclass(frozen=True)
+class VideoRequest:
+    """
+    One video to be published.
+
+    :param video: where it lies
+    :param post_mode: post, or draft
+    :param source: how TikTok gets it
+    :param post: what is said of it; None for a draft, of which nothing can be said
+    :param disable: ``disable_comment`` and the like, as given; None = as the creator's own setting says
+    :param chunk_size: bytes that a range of an upload should have about
+    :param dry_run: check everything, send nothing
+    """
+
+    video: str
+    post_mode: PostMode
+    source: Source
+    post: VideoPost | None
+    disable: Mapping[str, bool | None]
+    chunk_size: int = TARGET
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """
+    How an operator waits for what it has started.
+
+    :param poll_interval: longest pause between two looks, in seconds
+    :param timeout: seconds to wait at most
+    :param deferrable: in the triggerer
+    """
+
+    poll_interval: float
+    timeout: float
+    deferrable: bool
+
+
+def read_video_request(given: Mapping[str, Any]) -> VideoRequest:
+    """
+    Read a video operator's arguments.
+
+    :param given: the rendered arguments, by name
+    :raises TikTokInputError: TikTok would refuse one, or silently drop it
+    """
+    if not str(given["video"] or "").strip():
+        raise TikTokInputError("video is empty: give a path, an https:// URL, or an s3:// or other URI.")
+    post_mode = as_choice("post_mode", given["post_mode"], PostMode)
+    post = None
+    if post_mode is PostMode.DIRECT_POST:
+        post = _direct_post(given)
+    else:
+        _check_draft(given)
+    uploads = str(given["source"]) == "auto"
+    return VideoRequest(
+        video=str(given["video"]).strip(),
+        post_mode=post_mode,
+        source=Source.FILE_UPLOAD if uploads else as_choice("source", given["source"], Source),
+        post=post,
+        disable=_disable(given),
+        chunk_size=as_whole("chunk_size", given["chunk_size"]) or TARGET,
+        dry_run=as_bool("dry_run", given["dry_run"]) or False,
+    )
+
+
+def read_waiting(given: Mapping[str, Any]) -> Waiting | None:
+    """
+    Read how an operator waits; None if it does not.
+
+    :param given: the rendered arguments, by name
+    :raises TikTokInputError: one cannot be used
+    """
+    waiting = Waiting(
+        as_seconds("poll_interval", given["poll_interval"]),
+        as_seconds("wait_timeout", given["wait_timeout"]),
+        as_bool("deferrable", given["deferrable"]) or False,
+    )
+    return waiting if as_bool("wait_for_completion", given["wait_for_completion"]) else None
+
+
+def _direct_post(given: Mapping[str, Any]) -> VideoPost:
+    if given["privacy_level"] in (None, "", "None"):
+        raise TikTokInputError(
+            f"privacy_level is needed for a direct post, and has no default: choose one of "
+            f"{', '.join(PrivacyLevel)}. (A draft needs none: post_mode MEDIA_UPLOAD.)"
+        )
+    post = VideoPost(
+        privacy_level=as_choice("privacy_level", given["privacy_level"], PrivacyLevel),
+        title=str(given["title"] or ""),
+        video_cover_timestamp_ms=as_whole("video_cover_timestamp_ms", given["video_cover_timestamp_ms"]),
+        **_flags(given),
+    )
+    check_text("title", post.title, VIDEO_TITLE_MAX)
+    check_branding(post.privacy_level, brand_content=post.brand_content_toggle)
+    return post
+
+
+def _check_draft(given: Mapping[str, Any]) -> None:
+    cover = as_whole("video_cover_timestamp_ms", given["video_cover_timestamp_ms"])
+    said = {"title": given["title"], "privacy_level": given["privacy_level"]}
+    check_draft({**said, **_disable(given), "video_cover_timestamp_ms": cover is not None, **_flags(given)})
+
+
+def _disable(given: Mapping[str, Any]) -> dict[str, bool | None]:
+    return {name: as_bool(name, given[name]) for name in _DISABLE}
+
+
+def _flags(given: Mapping[str, Any]) -> dict[str, bool]:
+    return {name: as_bool(name, given[name]) or False for name in _FLAGS}
