@@ -87,6 +87,11 @@ class Accounts:
     _refresh: dict[str, Grant] = field(default_factory=dict)
     _issued: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def secrets(self) -> list[str]:
+        """Every token that was ever handed out, spent ones included."""
+        return [*self._access, *self._refresh, *self.codes]
+
     def creator(self, username: str) -> Creator:
         """
         The account of this name, made if there is none.

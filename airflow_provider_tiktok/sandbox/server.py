@@ -393,6 +393,14 @@ class Sandbox:
         return self._in_loop(lambda: list(self._world.violations))
 
     @property
+    def secrets(self) -> list[str]:
+        """Every secret handed out so far, for tests that look for leaks: tokens, and what opens an upload URL."""
+        world = self._world
+        return self._in_loop(
+            lambda: [world.knobs.client_secret, *world.accounts.secrets, *world.upload_tokens]
+        )
+
+    @property
     def folder(self) -> Path:
         """Where the media is."""
         return self._world.folder

@@ -64,6 +64,7 @@ class Uploads:
         # By the name the client used for this server: its rule "same host" must hold for localhost, too.
         root = base.rstrip("/") if ownership.is_loopback(urlsplit(base).hostname or "") else self._world.url
         upload_id, token = str(new_id()), secrets.token_urlsafe(48)
+        self._world.upload_tokens.append(token)
         expires_at = self._world.now() + self._world.knobs.upload_url_seconds
         self._by_id[upload_id] = Upload(
             publish, grid, token, expires_at, self._world.new_file(publish, "video")

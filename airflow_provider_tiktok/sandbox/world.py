@@ -53,6 +53,7 @@ class World:
     windows: SlidingWindow = field(default_factory=SlidingWindow)
     requests: deque[RequestRecord] = field(default_factory=lambda: deque(maxlen=REQUESTS_KEPT))
     violations: list[str] = field(default_factory=list)
+    upload_tokens: list[str] = field(default_factory=list)
     on_request: Callable[[RequestRecord], None] | None = None
     on_removed: Callable[[Publish], None] | None = None
     accounts: Accounts = field(init=False)

@@ -1,0 +1,61 @@
+"""The demo is the first thing a newcomer sees: it is run for real, as a newcomer runs it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+pytestmark = pytest.mark.integration
+
+DEMO = [sys.executable, "-m", "airflow_provider_tiktok.sandbox", "demo"]
+
+
+def demo_processes() -> list[psutil.Process]:
+    """Every process that works in a demo's home."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if "tiktok-demo-" in process.environ().get("AIRFLOW_HOME", ""):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def wait_for(condition, seconds=30.0):
+    until = time.monotonic() + seconds
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.2)
+    return condition()
+
+
+def test_demo_publishes_three_ways_and_leaves_nothing_behind(tmp_path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(DEMO, env=environment, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "All 3 are really there" in done.stdout
+    for publish_id in ("v_pub_file~", "v_pub_url~", "v_inbox_file~"):
+        assert publish_id in done.stdout
+    assert "https://www.tiktok.com/@creator1/video/" in done.stdout
+    assert demo_processes() == []
+    assert list(tmp_path.glob("tiktok-*")) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_demo_ends_cleanly_on_ctrl_c(tmp_path, number):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(DEMO, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as demo:
+        try:
+            assert wait_for(lambda: len(demo_processes()) > 2, 60), "Airflow did not start"
+            demo.send_signal(number)
+            assert demo.wait(60) == 130
+        finally:
+            demo.kill()
+    assert wait_for(lambda: demo_processes() == [])
+    assert list(tmp_path.glob("tiktok-*")) == []
