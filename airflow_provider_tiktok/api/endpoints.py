@@ -10,6 +10,7 @@ error with HTTP 200.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -32,6 +33,7 @@ from airflow_provider_tiktok.api.transport import Answer
 from airflow_provider_tiktok.exceptions import TikTokAnswerError, TikTokProtocolError, answer_error
 
 API_HOST = "https://open.tiktokapis.com"
+_WHOLE = re.compile(r"(\d{1,19})(?:\.0)?", re.ASCII)
 #: The OAuth documents give no sample since lifetimes changed to two hours; used only if TikTok leaves it out.
 DEFAULT_EXPIRES_IN = 7200
 
@@ -75,7 +77,8 @@ class Call(Generic[T]):
         try:
             return self.read(payload, log_id)
         except _Misshapen as error:
-            raise _protocol_error(self.name, answer, str(error)) from None
+            reason = f"{error}, log_id {log_id or 'not given'}"
+            raise _protocol_error(self.name, answer, reason) from None
 
 
 class _Misshapen(Exception):  # noqa: N818
@@ -266,15 +269,12 @@ def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _flat(name: str, answer: Answer) -> tuple[Json, str]:
     payload = _json_object(name, answer, empty_is_ok=True)
-    log_id = _text(payload, "log_id", "logid")
-    if error := payload.get("error"):
-        raise answer_error(
-            name,
-            str(error),
-            detail=_text(payload, "error_description"),
-            log_id=log_id,
-            http_status=answer.status,
-        )
+    error, log_id = payload.get("error"), _text(payload, "log_id", "logid")
+    if isinstance(error, Mapping) and error:  # not documented: a gateway answers in the others' envelope
+        return _enveloped(name, answer)
+    if error:
+        detail = _text(payload, "error_description")
+        raise answer_error(name, str(error), detail=detail, log_id=log_id, http_status=answer.status)
     if answer.status >= 400:
         raise _refused_without_code(name, answer)
     return payload, log_id
@@ -336,10 +336,13 @@ def _needed(fields: Json, name: str) -> str:
 
 
 def _whole(fields: Json, name: str) -> int | None:
+    """Take a number of the documented int64, 0 or more; what is none counts as not told."""
     value = fields.get(name)
-    if isinstance(value, str) and value.isdecimal() and value.isascii():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    if isinstance(value, str | float):
+        found = _WHOLE.fullmatch(str(value))
+        value = int(found[1]) if found else None
+    known = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+    return value if known else None
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -40,6 +40,8 @@ USER_AGENT = f"airflow-provider-tiktok/{__version__}"
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _UNUSABLE = (httpx.UnsupportedProtocol, httpx.InvalidURL)
 _LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
+#: A proxy's own loopback is not ours, and httpx asks it unless NO_PROXY says otherwise.
+_NEVER_BY_PROXY = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 _ours: ContextVar[bool] = ContextVar("airflow_provider_tiktok_request", default=False)
 
 
@@ -54,6 +56,7 @@ class Request:
     :param headers: never logged
     :param content: the body; an iterable needs a ``Content-Length`` header and can be sent only once
     :param deadline: seconds for everything, from DNS to the last byte of the answer
+    :param idle: seconds that the other side may be silent; None = until the deadline
     :param sni: the name to check the certificate against, where the URL holds an address
     """
 
@@ -63,6 +66,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     content: bytes | Iterable[bytes] = field(default=b"", repr=False)
     deadline: float = 30.0
+    idle: float | None = None
     sni: str = ""
 
 
@@ -144,6 +148,11 @@ class _Watch:
         with self._lock:
             self._ended = True
 
+    @property
+    def left(self) -> float:
+        """Seconds until the time is up."""
+        return max(0.0, self.until - time.monotonic())
+
     def error(self, cause: BaseException) -> TikTokError:
         """Say what a failure means to the caller. The cause's own text is left out: it can hold a URL."""
         what, kind = self.request.name, type(cause).__name__
@@ -163,7 +172,7 @@ class _Watch:
 
 def _connect_reason(cause: BaseException) -> str:
     reason: BaseException | None = cause
-    while reason and not isinstance(reason, OSError):
+    while reason and not getattr(reason, "strerror", None):
         reason = reason.__cause__ or reason.__context__
     return getattr(reason, "strerror", None) or type(cause).__name__
 
@@ -177,14 +186,25 @@ def _cookies() -> CookieJar:
 
 
 def _timeout(request: Request) -> httpx.Timeout:
-    return httpx.Timeout(request.deadline, connect=min(CONNECT_SECONDS, request.deadline))
+    connect = min(CONNECT_SECONDS, request.deadline)
+    return httpx.Timeout(request.deadline, connect=connect, read=request.idle or request.deadline)
 
 
 def _options() -> dict[str, Any]:
-    return {"follow_redirects": False, "cookies": _cookies(), "headers": {"User-Agent": USER_AGENT}}
+    return {
+        "follow_redirects": False,
+        "cookies": _cookies(),
+        "headers": {"User-Agent": USER_AGENT},
+        "mounts": dict.fromkeys(_NEVER_BY_PROXY),
+    }
 
 
 def _parts(request: Request, trace: object) -> dict[str, Any]:
+    if not all(value.isascii() and value.isprintable() for value in request.headers.values()):
+        raise TikTokNothingSentError(
+            f"{request.name}: a header, such as the access token, holds characters that cannot be sent; "
+            "nothing was sent."
+        )
     extensions: dict[str, Any] = {"trace": trace}
     if request.sni:
         extensions["sni_hostname"] = request.sni
@@ -257,11 +277,11 @@ class Transport:
 
         def trace(event: str, info: Mapping[str, Any]) -> None:
             watch.note(event)
-            if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            if event.endswith(("connect_tcp.complete", "start_tls.complete")):  # also in a proxy's tunnel
                 self._remember(info["return_value"])
 
-        with self._one_at_a_time, _silenced():
-            timer = threading.Timer(request.deadline, watch.cut, [self._sockets])
+        with self._turn(watch), _silenced():
+            timer = threading.Timer(watch.left, watch.cut, [self._sockets])
             timer.daemon = True
             timer.start()
             try:
@@ -273,6 +293,18 @@ class Transport:
                 watch.end()
                 timer.cancel()
 
+    @contextmanager
+    def _turn(self, watch: _Watch) -> Iterator[None]:
+        if not self._one_at_a_time.acquire(timeout=watch.left):
+            name, deadline = watch.request.name, watch.request.deadline
+            raise TikTokNothingSentError(
+                f"{name}: another thread's request took all of {deadline:g} s; nothing was sent."
+            )
+        try:
+            yield
+        finally:
+            self._one_at_a_time.release()
+
     def _remember(self, stream: Any) -> None:
         opened = stream.get_extra_info("socket")
         if isinstance(opened, socket.socket):
@@ -280,7 +312,8 @@ class Transport:
 
     def close(self) -> None:
         """Close all connections."""
-        self._client.close()
+        with _silenced():
+            self._client.close()
 
 
 class AsyncTransport:
@@ -321,7 +354,8 @@ class AsyncTransport:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        with _silenced():
+            await self._client.aclose()
 
 
 class _Body:

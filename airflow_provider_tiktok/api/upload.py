@@ -19,14 +19,18 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import Enum, auto
 from typing import Protocol
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from airflow_provider_tiktok.api.chunks import ChunkPlan
 from airflow_provider_tiktok.api.endpoints import API_HOST
 from airflow_provider_tiktok.api.transport import Answer, Request, Transport
 from airflow_provider_tiktok.exceptions import (
     TikTokConfigError,
+    TikTokError,
+    TikTokMediaReadError,
+    TikTokNoAnswerError,
     TikTokNothingSentError,
+    TikTokProtocolError,
     TikTokTransportError,
     TikTokUploadError,
     TikTokUploadGoneError,
@@ -34,7 +38,9 @@ from airflow_provider_tiktok.exceptions import (
 
 log = logging.getLogger(__name__)
 
-PIECE = 8 * 1024 * 1024
+#: One piece being sent, PIECES_AHEAD waiting and one being read are never more than two ranges: every range
+#: of 5 MiB or more has at least two pieces.
+PIECE = 4 * 1024 * 1024
 PIECES_AHEAD = 2
 SEND_SIZE = 256 * 1024
 #: A range may take this long, plus its bytes at the slowest rate that is still worth waiting for.
@@ -44,7 +50,8 @@ LONGEST_PAUSE = 15.0
 PROGRESS_SECONDS = 20.0
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
-_CONTENT_RANGE = re.compile(r"bytes\s+0-(\d+)/(?:\d+|\*)", re.ASCII)
+_CONTENT_RANGE = re.compile(r"bytes\s+0-(\d{1,19})/(?:\d+|\*)", re.ASCII)
+_TIKTOKS_HOST = re.compile(r"(?:[a-z0-9-]+\.)+tiktokapis\.com", re.ASCII)
 
 
 class Readable(Protocol):
@@ -93,10 +100,10 @@ _BEFORE = {
 _AFTER = {200: _Verdict.DONE, 201: _Verdict.DONE, 206: _Verdict.NEXT, 429: _Verdict.AGAIN}
 
 
-def _verdict(result: Answer | TikTokTransportError, *, sealed: bool) -> _Verdict:
+def _verdict(result: Answer | TikTokError, *, sealed: bool) -> _Verdict:
     if isinstance(result, TikTokNothingSentError):
         return _Verdict.AGAIN
-    if isinstance(result, TikTokTransportError):
+    if isinstance(result, TikTokError):
         return _Verdict.ASK if sealed else _Verdict.AGAIN
     if sealed:
         return _AFTER.get(result.status, _Verdict.ASK)
@@ -111,26 +118,32 @@ def check_upload_url(url: str, base_url: str) -> None:
     :param base_url: of the API; where it is not TikTok's own, the upload must go to the same origin
     :raises TikTokConfigError: they would not
     """
-    parts = urlsplit(url)
-    if base_url == API_HOST:
-        host = parts.hostname or ""
-        good = _origin(parts) == ("https", host, 443) and host.endswith(".tiktokapis.com")
+    origin, base = _origin(url), _origin(base_url)
+    if base == _origin(API_HOST):
+        scheme, host, port = origin or ("", "", 0)
+        good = (scheme, port) == ("https", 443) and bool(_TIKTOKS_HOST.fullmatch(host))
         wanted = "https under .tiktokapis.com"
     else:
-        good, wanted = _origin(parts) == _origin(urlsplit(base_url)), base_url
-    if not good or parts.username or parts.password:
+        good, wanted = origin is not None and origin == base, base_url
+    if not good:
         raise TikTokConfigError(
             f"The upload address that the init answered with is not {wanted}, so nothing was uploaded. "
             "Check the Connection's host."
         )
 
 
-def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
+def _origin(url: str) -> tuple[str, str, int] | None:
+    """Give scheme, host and port; None for a URL with credentials, or one that two parsers may read differently."""
+    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+        return None
     try:
+        parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        port = -1
-    return parts.scheme, parts.hostname or "", port or _DEFAULT_PORTS.get(parts.scheme)
+        return None
+    if port is None:
+        port = _DEFAULT_PORTS.get(parts.scheme, 0)
+    return None if "@" in parts.netloc else (parts.scheme, parts.hostname or "", port)
 
 
 class Upload:
@@ -162,6 +175,7 @@ class Upload:
         self._content_type = content_type
         self._progress = progress
         self._sealed = False
+        self._in_doubt = False
 
     def send(self, index: int = 0) -> UploadEnd:
         """
@@ -170,8 +184,14 @@ class Upload:
         :param index: the first range to send; the last one where the last was already begun
         :raises TikTokUploadGoneError: TikTok has forgotten the upload before the last range was begun
         :raises TikTokUploadError: the bytes did not get through; the last range was never begun
-        :raises TikTokMediaReadError: the media could not be read; the last range is not in
+        :raises TikTokMediaReadError: the media could not be read; the last range is not in, and was not in doubt
         """
+        end = self._send(index) if index < self.plan.count else UploadEnd.ASK_STATUS
+        if end is UploadEnd.ASK_STATUS:
+            self._sealed = self._in_doubt = True
+        return end
+
+    def _send(self, index: int) -> UploadEnd:
         pieces: _ReadAhead | None = None
         meter = _Meter(self.plan)
         failures = 0
@@ -208,7 +228,7 @@ class Upload:
             "The upload was never completed, so nothing was posted."
         )
 
-    def _put(self, index: int, pieces: _ReadAhead, meter: _Meter) -> Answer | TikTokTransportError:
+    def _put(self, index: int, pieces: _ReadAhead, meter: _Meter) -> Answer | TikTokError:
         first, stop = self.plan.bounds(index)
         headers = {
             "Content-Type": self._content_type,
@@ -219,10 +239,15 @@ class Upload:
         body = meter.counted(first, pieces.range(index))
         try:
             return self._transport.send(Request("TikTok: upload", "PUT", self._url, headers, body, deadline))
-        except TikTokTransportError as error:
+        except (TikTokTransportError, TikTokProtocolError) as error:
             return error
+        except Exception as error:  # the media's; to raise it would say that nothing was posted
+            if not self._in_doubt:
+                raise
+            log.warning("The last range may have arrived, but could not be read to be sent again: %s", error)
+            return TikTokNoAnswerError("the media could not be read")
 
-    def _told(self, verdict: _Verdict, result: Answer | TikTokTransportError) -> int | None:
+    def _told(self, verdict: _Verdict, result: Answer | TikTokError) -> int | None:
         if not isinstance(result, Answer):
             return None
         if found := _CONTENT_RANGE.fullmatch(result.headers.get("content-range", "").strip()):
@@ -241,7 +266,7 @@ class Upload:
             return index
         return self.plan.count if self._sealed else index + 1
 
-    def _failure(self, verdict: _Verdict, result: Answer | TikTokTransportError) -> TikTokUploadError:
+    def _failure(self, verdict: _Verdict, result: Answer | TikTokError) -> TikTokUploadError:
         if verdict is _Verdict.GONE:
             return TikTokUploadGoneError(
                 f"Upload: TikTok does not know this upload any more ({_brief(result)}): its address lives "
@@ -256,7 +281,7 @@ class Upload:
 _FAILURES = {_Verdict.GONE, _Verdict.REFUSED}
 
 
-def _brief(result: Answer | TikTokTransportError) -> str:
+def _brief(result: Answer | TikTokError) -> str:
     return f"HTTP {result.status}" if isinstance(result, Answer) else type(result).__name__
 
 
@@ -283,9 +308,15 @@ class _ReadAhead:
                 for start in range(first, stop, PIECE):
                     if self._closed.is_set():
                         return
-                    self._put(self._source.read(start, min(PIECE, stop - start)))
+                    self._put(self._piece(start, min(PIECE, stop - start)))
         except BaseException as error:  # it belongs to the thread that sends, and is raised there
             self._put(error)
+
+    def _piece(self, start: int, length: int) -> bytes:
+        piece = self._source.read(start, length)
+        if len(piece) != length:  # what follows would be sent in its place
+            raise TikTokMediaReadError(f"The media gave {len(piece)} bytes at {start}, not {length}.")
+        return piece
 
     def _put(self, piece: bytes | BaseException) -> None:
         while not self._closed.is_set():

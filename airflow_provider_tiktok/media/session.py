@@ -11,6 +11,8 @@ from airflow_provider_tiktok.media.address import Place, Resolver, locate
 from airflow_provider_tiktok.media.readable import MediaAccess
 
 MAX_REDIRECTS = 3
+#: A server that is silent for this long has nothing more to say.
+IDLE_SECONDS = 60.0
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
@@ -84,7 +86,9 @@ class Session:
         whole = {**_HEADERS, "Host": self.place.host_header, **headers}
         routes = self.place.routes()
         for url, sni in routes:
-            request = Request(self.place.name, method, url, whole, deadline=deadline, sni=sni)
+            request = Request(
+                self.place.name, method, url, whole, deadline=deadline, idle=IDLE_SECONDS, sni=sni
+            )
             try:
                 return stack.enter_context(self._transport.stream(request))
             except TikTokNothingSentError:

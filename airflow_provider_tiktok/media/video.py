@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 from collections import OrderedDict
+from pathlib import PurePosixPath
 from typing import Any
 
 from airflow_provider_tiktok.exceptions import TikTokMediaError, TikTokMediaReadError
 from airflow_provider_tiktok.media.readable import MediaSource
 
+log = logging.getLogger(__name__)
+
 MP4, QUICKTIME, WEBM = "video/mp4", "video/quicktime", "video/webm"
 
 _HEAD = 512
 _QUICKTIME_ATOMS = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
+
+#: How videos are called, for those that cannot be told by their bytes.
+_NAMED = {".mp4": MP4, ".m4v": MP4, ".mov": QUICKTIME, ".webm": WEBM}
 
 #: Brands of the MP4 family that are no video.
 _NO_VIDEO = {
@@ -70,6 +77,9 @@ def content_type(source: MediaSource) -> str:
     """
     Tell a video's media type from its first bytes, whatever it is called.
 
+    Bytes that begin like nothing known are left to TikTok's judgement, with a warning, if the name ends like
+    a video's.
+
     :param source: the video
     :return: ``video/mp4``, ``video/quicktime`` or ``video/webm``: what an upload's ``Content-Type`` may be
         (Media Transfer Guide, 2026-09-11)
@@ -86,7 +96,12 @@ def content_type(source: MediaSource) -> str:
         return QUICKTIME
     if head.startswith(b"\x1a\x45\xdf\xa3") and _doctype(head) == b"webm":
         return WEBM
-    raise _no_video(source, next((what for look, what in _OTHERS if look.match(head)), "no known video"))
+    what = next((what for look, what in _OTHERS if look.match(head)), "")
+    named = _NAMED.get(PurePosixPath(source.name).suffix.lower())
+    if what or named is None:
+        raise _no_video(source, what or "no known video")
+    log.warning("%s: its first bytes are no known video's; sent as %s, as its name says.", source.name, named)
+    return named
 
 
 def _doctype(head: bytes) -> bytes:
@@ -105,9 +120,9 @@ def duration_seconds(source: MediaSource) -> float | None:
     Tell how long a video is, from its header alone.
 
     :param source: the video
-    :return: seconds; None where PyAV (extra ``video``) is not installed, or the header does not say, or is
-        too far into something that can only be read from front to back
-    :raises TikTokMediaError: its header is broken, or it holds no picture
+    :return: seconds; None where PyAV (extra ``video``) is not installed, or the header cannot be read or does
+        not say, or is too far into something that can only be read from front to back
+    :raises TikTokMediaError: it holds no picture
     :raises TikTokMediaReadError: it could not be read
     """
     try:
@@ -116,23 +131,26 @@ def duration_seconds(source: MediaSource) -> float | None:
         return None
     # Named, not guessed: FFmpeg would take a text file for a playlist and open the files it lists.
     container_format = "matroska" if content_type(source) == WEBM else "mov"
-    file, broken = _Header(source), ""
-    duration, pictures = None, 0
+    file = _Header(source)
+    duration, kinds, broken = None, set(), ""
     try:
         with av.open(file, "r", format=container_format, options=_FFMPEG_OPTIONS) as container:
-            duration, pictures = container.duration, len(container.streams.video)
+            duration, kinds = container.duration, {stream.type for stream in container.streams}
     except UnicodeDecodeError:  # a title in another encoding says nothing about the video
         return None
     except (av.error.FFmpegError, ValueError) as error:
-        broken = f"is broken ({type(error).__name__})"
+        broken = type(error).__name__
     if file.failure:
         raise file.failure
     if file.too_far:
         return None
-    if broken or not pictures:
-        raise TikTokMediaError(
-            f"{source.name}: its header {broken or 'names no picture'}; it may be cut short. {_TAKES}"
+    if broken or not kinds:
+        log.warning(
+            "%s: its header cannot be read (%s); TikTok may refuse the video.", source.name, broken or "empty"
         )
+        return None
+    if "video" not in kinds:
+        raise TikTokMediaError(f"{source.name}: its header names no picture. {_TAKES}")
     return duration / av.time_base if duration and duration > 0 else None
 
 
