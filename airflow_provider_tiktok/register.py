@@ -81,11 +81,12 @@ def _get(key: str) -> str | None:
 
 def _get_between_probes(key: str) -> str | None:
     """Look once more, while proving that what is written can be read: only then is nothing really nothing."""
-    probe = f"tiktok_probe__{secrets.token_hex(8)}"
+    nonce = secrets.token_hex(8)
+    probe = f"tiktok_probe__{nonce}"
     try:
-        write(probe, "here")
+        write(probe, nonce)
         value = _get(key)
-        if value is None and _get(probe) != "here":
+        if value is None and _get(probe) != nonce:
             raise TikTokStoreError(
                 f"Airflow's Variable {key} cannot be read just now: what was written a moment ago is not "
                 "there. See that the metadata database answers."

@@ -37,7 +37,7 @@ with DAG(
     upload = TikTokPublishVideoOperator(
         task_id="upload",
         video="{{ params.video }}",
-        title="Uploaded by Airflow on {{ run_id }} #airflow #dataengineering",
+        title="Uploaded by Airflow #airflow #dataengineering",
         privacy_level="{{ params.privacy_level }}",
         is_aigc=False,
     )

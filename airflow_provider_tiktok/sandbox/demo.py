@@ -53,7 +53,8 @@ def demo(*, keep: bool) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDTH)
-    signal.signal(signal.SIGTERM, _as_ctrl_c)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs with SIGINT ignored
+        signal.signal(number, _as_ctrl_c)
     try:
         done = _demo(console, keep=keep)
     except KeyboardInterrupt:
