@@ -98,6 +98,9 @@ def _demo(console: Console, *, keep: bool) -> bool:
 def _publish(console: Console, sandbox: Sandbox, airflow: StandaloneAirflow) -> list[Row]:
     rows = [Row(task) for task in PUBLISHES]
     began = time.monotonic()
+    console.print(
+        f"TikTok's feed: {sandbox.url}/   Starting a real Airflow: half a minute, or two on a cold machine."
+    )
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         for missing in airflow.wait_until_ready(DAG_ID):
             live.update(Text(f"Starting a real Airflow ({time.monotonic() - began:.0f} s): {missing}"))

@@ -24,7 +24,7 @@ from typing import Any, Self
 import httpx
 import psutil
 
-READY_SECONDS = 150.0
+READY_SECONDS = 180.0
 STOP_SECONDS = 15.0
 
 
