@@ -133,7 +133,7 @@ def check_upload_url(url: str, base_url: str) -> None:
 
 
 def _origin(url: str) -> tuple[str, str, int] | None:
-    """Give scheme, host and port; None for a URL with credentials, or one that two parsers may read differently."""
+    """Give scheme, host and port; None for a URL with credentials, or that parsers may read differently."""
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         return None
     try:
@@ -184,7 +184,7 @@ class Upload:
         :param index: the first range to send; the last one where the last was already begun
         :raises TikTokUploadGoneError: TikTok has forgotten the upload before the last range was begun
         :raises TikTokUploadError: the bytes did not get through; the last range was never begun
-        :raises TikTokMediaReadError: the media could not be read; the last range is not in, and was not in doubt
+        :raises TikTokMediaReadError: the media could not be read; the last range is neither in nor in doubt
         """
         end = self._send(index) if index < self.plan.count else UploadEnd.ASK_STATUS
         if end is UploadEnd.ASK_STATUS:
@@ -264,7 +264,7 @@ class Upload:
             return self.plan.next_after(told)
         if verdict is _Verdict.RESYNC:
             return index
-        return self.plan.count if self._sealed else index + 1
+        return index + 1
 
     def _failure(self, verdict: _Verdict, result: Answer | TikTokError) -> TikTokUploadError:
         if verdict is _Verdict.GONE:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import logging
+import math
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -31,6 +34,10 @@ EXTRAS = (
     "cap_window",
     "allow_insecure_host",
 )
+_TOKEN = re.compile(r"[!-~]*")
+_HOST = re.compile(r"[\w.:-]+", re.ASCII)
+_SPACE = re.compile(r"\s")
+_DEFAULT_PORTS = {"https": 443, "http": 80}
 _warned: set[tuple[str, ...]] = set()
 
 
@@ -110,8 +117,8 @@ def read_account(connection: Any, extra: Mapping[str, Any]) -> Account:
         client_secret=connection.password,
         base_url=_base_url(conn_id, connection, extra),
         seed=Seed(
-            refresh_token=str(extra.get("refresh_token") or ""),
-            access_token=str(extra.get("access_token") or ""),
+            refresh_token=_token(conn_id, extra, "refresh_token"),
+            access_token=_token(conn_id, extra, "access_token"),
             expires_at=_moment(conn_id, extra.get("expires_at")),
             open_id=str(extra.get("open_id") or ""),
             scope=str(extra.get("scope") or ""),
@@ -129,18 +136,27 @@ def _warn_of_unknown(conn_id: str, extra: Mapping[str, Any]) -> None:
         log.warning("Connection %s: extra %s is not known and is ignored.", conn_id, ", ".join(unknown))
 
 
+def _token(conn_id: str, extra: Mapping[str, Any], name: str) -> str:
+    token = str(extra.get(name) or "").strip()  # pasted tokens bring a newline
+    if not _TOKEN.fullmatch(token):
+        raise TikTokConfigError(
+            f"Connection {conn_id}: extra {name} holds characters that no token has, such as spaces or "
+            "typographic signs: paste it again, as plain text."
+        )
+    return token
+
+
 def _base_url(conn_id: str, connection: Any, extra: Mapping[str, Any]) -> str:
-    host = (connection.host or "").strip().rstrip("/")
-    if not host:
+    host = (connection.host or "").strip()
+    if not host.strip("/"):
         return API_HOST
-    url = host if "://" in host else f"https://{host}"
     try:
-        parts = urlsplit(url)
-        port = parts.port or connection.port
+        parts = urlsplit(host if "://" in host else f"https://{host}")
+        name, port = parts.hostname or "", parts.port or connection.port
     except ValueError:
-        raise TikTokConfigError(f"Connection {conn_id}: host {host!r} is not an address.") from None
-    name = parts.hostname or ""
-    if parts.scheme not in ("https", "http") or not name or parts.username or parts.path or parts.query:
+        parts, name, port = urlsplit(""), "", None
+    extras = "@" in parts.netloc or parts.path.strip("/") or parts.query or parts.fragment
+    if parts.scheme not in _DEFAULT_PORTS or extras or not _HOST.fullmatch(name) or _SPACE.search(host):
         raise TikTokConfigError(
             f"Connection {conn_id}: host must be like https://open.tiktokapis.com, or empty for that."
         )
@@ -151,6 +167,7 @@ def _base_url(conn_id: str, connection: Any, extra: Mapping[str, Any]) -> str:
             "extra allow_insecure_host to true if the network between is yours."
         )
     name = f"[{name}]" if ":" in name else name
+    port = None if port == _DEFAULT_PORTS[parts.scheme] else port
     return f"{parts.scheme}://{name}" + (f":{port}" if port else "")
 
 
@@ -167,10 +184,9 @@ def _moment(conn_id: str, value: object) -> float:
     if value in (None, ""):
         return 0.0
     text = str(value)
-    try:
-        return float(text)
-    except ValueError:
-        pass
+    with suppress(ValueError):
+        if math.isfinite(seconds := float(text)):
+            return seconds
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

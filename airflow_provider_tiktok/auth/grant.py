@@ -11,14 +11,25 @@ from __future__ import annotations
 import base64
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
+from airflow_provider_tiktok.api.endpoints import DEFAULT_EXPIRES_IN
 from airflow_provider_tiktok.api.models import Token
 from airflow_provider_tiktok.auth.account import Account
 from airflow_provider_tiktok.exceptions import TikTokConfigError
 
 _FORMAT = 1
-_CLEAR = ("generation", "expires_at", "lifetime", "refresh_expires_at", "open_id", "scope", "seed")
+_CLEAR: dict[str, Callable[[Any], Any]] = {
+    "generation": int,
+    "expires_at": float,
+    "lifetime": float,
+    "refresh_expires_at": float,
+    "open_id": str,
+    "scope": str,
+    "seed": str,
+}
 
 
 @dataclass(frozen=True)
@@ -92,12 +103,12 @@ def seed_grant(account: Account) -> Grant:
     :param account: read from the Connection
     """
     seed = account.seed
-    lifetime = max(0.0, seed.expires_at - time.time())
     return Grant(
         access_token=seed.access_token,
         refresh_token=seed.refresh_token,
         expires_at=seed.expires_at,
-        lifetime=lifetime or 7200.0,
+        # not told; what is left of it is a bound, but taken for the whole it would never be due
+        lifetime=max(float(DEFAULT_EXPIRES_IN), seed.expires_at - time.time()),
         open_id=seed.open_id,
         scope=seed.scope,
         seed=seed.fingerprint,
@@ -142,7 +153,7 @@ def read_back(text: str, account: Account) -> Grant:
     try:
         fields = json.loads(text)
         tokens = json.loads(_fernet(account).decrypt(fields["sealed"].encode()))
-        return Grant(**tokens, **{name: fields[name] for name in _CLEAR})
+        return Grant(**tokens, **{name: made(fields[name]) for name, made in _CLEAR.items()})
     except (InvalidToken, ValueError, TypeError, KeyError, AttributeError):
         raise TikTokConfigError(
             f"Connection {account.conn_id}: the stored grant cannot be read. Either the client secret "

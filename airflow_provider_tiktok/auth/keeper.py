@@ -38,6 +38,12 @@ from airflow_provider_tiktok.exceptions import (
 log = logging.getLogger(__name__)
 
 SAVE_PAUSES = (0.2, 0.5, 1, 2, 4, 8, 15, 15, 15)
+#: After a refresh that failed, this long goes by before a token that still lives is to be refreshed again.
+AGAIN_SECONDS = 30.0
+
+
+class _BusyError(TikTokError):
+    """Another process of this machine is refreshing."""
 
 
 class TokenKeeper:
@@ -55,6 +61,8 @@ class TokenKeeper:
         self._masks = masks
         self._client = client or Client(Policy(account.base_url))
         self._grant: Grant | None = None
+        self._unsaved: Grant | None = None
+        self._again_at = 0.0
         self._jitter = random.random()  # noqa: S311
         self._lock = threading.Lock()
 
@@ -68,10 +76,17 @@ class TokenKeeper:
         :raises TikTokStoreError: Airflow cannot say which grant is the live one
         """
         grant = self._grant
-        if grant is None or not self._good(grant, refused):
-            with self._lock:
-                grant = self._renewed(refused)
-        return grant.access_token
+        if grant is not None and self._good(grant, refused):
+            return grant.access_token
+        spare = grant.access_token if grant is not None and self._lives(grant, refused) else ""
+        if spare and time.monotonic() < self._again_at:
+            return spare
+        if not self._lock.acquire(blocking=not spare):
+            return spare  # another thread is at it, and this one need not wait
+        try:
+            return self._renewed(refused).access_token
+        finally:
+            self._lock.release()
 
     async def atoken(self, refused: str = "") -> str:
         """Give a live access token without blocking the event loop; raises as :meth:`token` does."""
@@ -92,22 +107,39 @@ class TokenKeeper:
     def _good(self, grant: Grant, refused: str) -> bool:
         return grant.access_token != refused and not grant.due(time.time(), self._jitter)
 
+    def _lives(self, grant: Grant, refused: str) -> bool:
+        return grant.access_token != refused and grant.lives(time.time())
+
     def _renewed(self, refused: str) -> Grant:
         """Find or make a grant that is good; the process's lock is held."""
-        if self._grant is not None and self._good(self._grant, refused):
-            return self._grant  # another thread was faster
-        grant = self._load()
-        if self._good(grant, refused):
-            return self._use(grant)
+        held = self._grant
+        if held is not None and self._good(held, refused):
+            return held  # another thread was faster
+        known = [held] if held else []
         try:
-            with _machine_lock(self._key):
-                grant = self._load()
+            known.insert(0, self._load())
+            if self._good(known[0], refused):
+                return self._use(known[0])
+            wait = not any(self._lives(each, refused) for each in known)
+            with _machine_lock(self._key, wait=wait):
+                grant = self._newest()
                 return self._use(grant if self._good(grant, refused) else self._refreshed(grant))
         except TikTokError as error:
-            if grant.access_token == refused or not grant.lives(time.time()):
+            living = [each for each in known if self._lives(each, refused)]
+            if not living:
                 raise
-            log.warning("The access token lives on, but could not be refreshed early: %s", error)
-            return self._use(grant)
+            self._again_at = time.monotonic() + AGAIN_SECONDS
+            if not isinstance(error, _BusyError):
+                log.warning("The access token lives on, but could not be refreshed early: %s", error)
+            return self._use(living[0])
+
+    def _newest(self) -> Grant:
+        """Give the live grant: the one that could not be saved yet, unless somebody has made a newer one."""
+        grant, unsaved = self._load(), self._unsaved
+        if unsaved is None or unsaved.seed != grant.seed or unsaved.generation <= grant.generation:
+            return grant
+        self._save(unsaved)
+        return unsaved
 
     def _load(self) -> Grant:
         """Give the live grant: the stored one, or the Connection's where that is newer or the only one."""
@@ -149,14 +181,17 @@ class TokenKeeper:
 
     def _save(self, grant: Grant) -> None:
         """Save what is now the only live grant: not at the first try, but before it is used."""
-        text = written(grant, self.account)
+        text, self._unsaved = written(grant, self.account), grant
         for pause in SAVE_PAUSES:
             try:
-                return register.write(self._key, text)
+                register.write(self._key, text)
+                break
             except TikTokStoreError as error:
                 log.warning("The new grant could not be saved yet, trying again in %s s: %s", pause, error)
                 time.sleep(pause)
-        return register.write(self._key, text)
+        else:
+            register.write(self._key, text)
+        self._unsaved = None
 
     def _use(self, grant: Grant) -> Grant:
         if self._masks:
@@ -167,13 +202,16 @@ class TokenKeeper:
 
 
 @contextmanager
-def _machine_lock(name: str) -> Iterator[None]:
+def _machine_lock(name: str, *, wait: bool) -> Iterator[None]:
     """One process of this machine and user at a time; the kernel frees it when a process dies."""
     digest = hashlib.sha256(name.encode()).hexdigest()[:16]
     path = Path(tempfile.gettempdir()) / f"airflow-tiktok-{os.getuid()}-{digest}.lock"
     handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _BusyError("Another process is refreshing.") from None
         yield
     finally:
         os.close(handle)

@@ -8,7 +8,7 @@ from airflow_provider_tiktok.api import endpoints
 from airflow_provider_tiktok.api.client import Client, Policy
 from airflow_provider_tiktok.auth.account import Account
 from airflow_provider_tiktok.auth.grant import seed_grant
-from airflow_provider_tiktok.exceptions import TikTokAnswerError, TikTokTokenError
+from airflow_provider_tiktok.exceptions import TikTokAppError, TikTokRequestError, TikTokTokenError
 
 DEADLINE_SECONDS = 10.0
 
@@ -49,6 +49,11 @@ def try_account(account: Account) -> str:
         _try_app(client, account)
     finally:
         client.close()
+    if not seed.refresh_token:
+        return (
+            "TikTok answers, and knows the app. The Connection holds no refresh_token, so tasks can only go "
+            "on with a grant that was stored earlier."
+        )
     return (
         "TikTok answers, and knows the app. The refresh token was not tried: it works only once, and the "
         "first task will spend it."
@@ -58,7 +63,7 @@ def try_account(account: Account) -> str:
 def _try_app(client: Client, account: Account) -> None:
     try:
         client.call(endpoints.client_token(account.client_key, account.client_secret))
-    except TikTokAnswerError as error:
+    except (TikTokAppError, TikTokRequestError) as error:
         if error.code == "invalid_client":
             raise
         # an app without this grant is refused for another reason, after its key and secret were found right
