@@ -350,6 +350,10 @@ CODES: dict[str, Code] = {
 }
 
 
+#: Characters of TikTok's own text that go into a message.
+LONGEST_DETAIL = 500
+
+
 def unknown_code(http_status: int) -> Code:
     """
     Judge a code that TikTok does not document, by its HTTP status alone.
@@ -380,7 +384,7 @@ def answer_error(
     row = CODES.get(code) or unknown_code(http_status)
     message = f"TikTok: {what}: {code or 'no code'}"
     if detail:
-        message += f" ({detail})"
+        message += f" ({detail[:LONGEST_DETAIL]})"
     if http_status:
         message += f", HTTP {http_status}"
     message += f", log_id {log_id or 'not given'}. What to do: {row.fix}."

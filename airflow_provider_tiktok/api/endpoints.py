@@ -2,19 +2,16 @@
 One small function for each of TikTok's endpoints: it builds the request and knows how to read the answer.
 
 Nothing here does I/O. Paths, fields and limits: the Content Posting API references and Login Kit pages as of
-2026-09-11 (tokens: 2026-11-02). All but the OAuth endpoints answer in one envelope, ``{"data", "error"}``, in
-which success is ``error.code == "ok"`` and nothing else; the OAuth endpoints answer flat, and may report an
-error with HTTP 200.
+2026-09-11 (tokens: 2026-11-02).
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from airflow_provider_tiktok.api import answers
 from airflow_provider_tiktok.api.models import (
     CreatorInfo,
     FileUpload,
@@ -30,15 +27,10 @@ from airflow_provider_tiktok.api.models import (
     VideoPost,
 )
 from airflow_provider_tiktok.api.transport import Answer
-from airflow_provider_tiktok.exceptions import TikTokAnswerError, TikTokProtocolError, answer_error
 
 API_HOST = "https://open.tiktokapis.com"
-_WHOLE = re.compile(r"(\d{1,19})(?:\.0)?", re.ASCII)
-#: The OAuth documents give no sample since lifetimes changed to two hours; used only if TikTok leaves it out.
-DEFAULT_EXPIRES_IN = 7200
 
 T = TypeVar("T")
-Json: TypeAlias = Mapping[str, Any]
 VideoSource: TypeAlias = FileUpload | PullFromUrl
 
 
@@ -59,7 +51,7 @@ class Call(Generic[T]):
 
     name: str
     path: str
-    read: Callable[[Json, str], T]
+    read: Callable[[answers.Json, str], T]
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     params: Mapping[str, str] = field(default_factory=dict)
     method: str = "POST"
@@ -73,16 +65,13 @@ class Call(Generic[T]):
         :raises TikTokAnswerError: TikTok said no; the subclass says what that means
         :raises TikTokProtocolError: the answer cannot be understood
         """
-        payload, log_id = _flat(self.name, answer) if self.form else _enveloped(self.name, answer)
+        read = answers.flat if self.form else answers.enveloped
+        payload, log_id = read(self.name, answer)
         try:
             return self.read(payload, log_id)
-        except _Misshapen as error:
+        except answers.Misshapen as error:
             reason = f"{error}, log_id {log_id or 'not given'}"
-            raise _protocol_error(self.name, answer, reason) from None
-
-
-class _Misshapen(Exception):  # noqa: N818
-    """A part of an answer that is not of the documented shape."""
+            raise answers.protocol_error(self.name, answer, reason) from None
 
 
 # --- token endpoints: flat answers ---
@@ -127,14 +116,14 @@ def revoke(client_key: str, client_secret: str, *, access_token: str) -> Call[No
     :param access_token: of the grant
     """
     form = {"client_key": client_key, "client_secret": client_secret, "token": access_token}
-    return Call("revoke", "/v2/oauth/revoke/", _nothing, form, form=True, repeatable=True)
+    return Call("revoke", "/v2/oauth/revoke/", answers.read_nothing, form, form=True, repeatable=True)
 
 
 def _token_call(
     name: str, client_key: str, client_secret: str, form: dict[str, str], *, repeatable: bool = False
 ) -> Call[Token]:
     fields = {"client_key": client_key, "client_secret": client_secret, **form}
-    return Call(name, "/v2/oauth/token/", _token, fields, form=True, repeatable=repeatable)
+    return Call(name, "/v2/oauth/token/", answers.read_token, fields, form=True, repeatable=repeatable)
 
 
 # --- posting ---
@@ -142,7 +131,9 @@ def _token_call(
 
 def creator_info() -> Call[CreatorInfo]:
     """Ask what the creator may do right now; TikTok wants it before each direct post. 20 a minute."""
-    return Call("creator_info", "/v2/post/publish/creator_info/query/", _creator_info, {}, repeatable=True)
+    return Call(
+        "creator_info", "/v2/post/publish/creator_info/query/", answers.read_creator_info, {}, repeatable=True
+    )
 
 
 def video_init(post: VideoPost, source: VideoSource) -> Call[PublishInit]:
@@ -153,7 +144,7 @@ def video_init(post: VideoPost, source: VideoSource) -> Call[PublishInit]:
     :param source: where its bytes come from
     """
     body = {"post_info": _without_none(asdict(post)), "source_info": _source_info(source)}
-    return Call("video init", "/v2/post/publish/video/init/", _publish_init(source), body)
+    return Call("video init", "/v2/post/publish/video/init/", answers.read_publish_init(source), body)
 
 
 def inbox_init(source: VideoSource) -> Call[PublishInit]:
@@ -163,7 +154,8 @@ def inbox_init(source: VideoSource) -> Call[PublishInit]:
     :param source: where its bytes come from
     """
     body = {"source_info": _source_info(source)}
-    return Call("inbox video init", "/v2/post/publish/inbox/video/init/", _publish_init(source), body)
+    read = answers.read_publish_init(source)
+    return Call("inbox video init", "/v2/post/publish/inbox/video/init/", read, body)
 
 
 def content_init(post: PhotoPost, post_mode: PostMode) -> Call[PublishInit]:
@@ -194,7 +186,7 @@ def content_init(post: PhotoPost, post_mode: PostMode) -> Call[PublishInit]:
     }
     if post.is_aigc:
         body["is_aigc"] = True  # at the top level, unlike a video's (Photo Post reference, 2026-09-11)
-    return Call("photo init", "/v2/post/publish/content/init/", _publish_init(None), body)
+    return Call("photo init", "/v2/post/publish/content/init/", answers.read_publish_init(None), body)
 
 
 def publish_status(publish_id: str) -> Call[PublishStatus]:
@@ -204,7 +196,8 @@ def publish_status(publish_id: str) -> Call[PublishStatus]:
     :param publish_id: from an init
     """
     body = {"publish_id": publish_id}
-    return Call("status", "/v2/post/publish/status/fetch/", _publish_status, body, repeatable=True)
+    read = answers.read_publish_status
+    return Call("status", "/v2/post/publish/status/fetch/", read, body, repeatable=True)
 
 
 def cancel(publish_id: str) -> Call[None]:
@@ -213,7 +206,7 @@ def cancel(publish_id: str) -> Call[None]:
 
     :param publish_id: from an init
     """
-    return Call("cancel", "/v2/post/publish/cancel/", _nothing, {"publish_id": publish_id})
+    return Call("cancel", "/v2/post/publish/cancel/", answers.read_nothing, {"publish_id": publish_id})
 
 
 # --- display ---
@@ -226,7 +219,12 @@ def user_info(fields: str = "open_id,display_name") -> Call[UserInfo]:
     :param fields: comma-separated; each must be covered by a granted scope
     """
     return Call(
-        "user info", "/v2/user/info/", _user_info, params={"fields": fields}, method="GET", repeatable=True
+        "user info",
+        "/v2/user/info/",
+        answers.read_user_info,
+        params={"fields": fields},
+        method="GET",
+        repeatable=True,
     )
 
 
@@ -241,7 +239,8 @@ def video_list(
     :param max_count: 1 to 20
     """
     body = _without_none({"max_count": max_count, "cursor": cursor})
-    return Call("video list", "/v2/video/list/", _video_page, body, {"fields": fields}, repeatable=True)
+    read, params = answers.read_video_page, {"fields": fields}
+    return Call("video list", "/v2/video/list/", read, body, params, repeatable=True)
 
 
 def video_query(video_ids: tuple[str, ...], *, fields: str = "id,share_url,create_time") -> Call[VideoPage]:
@@ -252,7 +251,8 @@ def video_query(video_ids: tuple[str, ...], *, fields: str = "id,share_url,creat
     :param fields: comma-separated
     """
     body = {"filters": {"video_ids": list(video_ids)}}
-    return Call("video query", "/v2/video/query/", _video_page, body, {"fields": fields}, repeatable=True)
+    read, params = answers.read_video_page, {"fields": fields}
+    return Call("video query", "/v2/video/query/", read, body, params, repeatable=True)
 
 
 def _source_info(source: VideoSource) -> dict[str, Any]:
@@ -262,154 +262,3 @@ def _source_info(source: VideoSource) -> dict[str, Any]:
 
 def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
-
-
-# --- answers ---
-
-
-def _flat(name: str, answer: Answer) -> tuple[Json, str]:
-    payload = _json_object(name, answer, empty_is_ok=True)
-    error, log_id = payload.get("error"), _text(payload, "log_id", "logid")
-    if isinstance(error, Mapping) and error:  # not documented: a gateway answers in the others' envelope
-        return _enveloped(name, answer)
-    if error:
-        detail = _text(payload, "error_description")
-        raise answer_error(name, str(error), detail=detail, log_id=log_id, http_status=answer.status)
-    if answer.status >= 400:
-        raise _refused_without_code(name, answer)
-    return payload, log_id
-
-
-def _enveloped(name: str, answer: Answer) -> tuple[Json, str]:
-    payload = _json_object(name, answer)
-    error = payload.get("error")
-    code = error.get("code") if isinstance(error, Mapping) else None
-    if not isinstance(error, Mapping) or not isinstance(code, str) or not code:
-        raise _refused_without_code(name, answer)
-    log_id = _text(error, "log_id", "logid") or _text(payload, "log_id", "logid")
-    if code != "ok":
-        detail = _text(error, "message")
-        raise answer_error(name, code, detail=detail, log_id=log_id, http_status=answer.status)
-    data = payload.get("data")
-    return (data if isinstance(data, Mapping) else {}), log_id
-
-
-def _json_object(name: str, answer: Answer, *, empty_is_ok: bool = False) -> Json:
-    if empty_is_ok and not answer.body.strip() and answer.status < 400:
-        return {}  # revoke answers with an empty object or nothing at all
-    try:
-        payload = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        payload = None
-    if not isinstance(payload, dict):
-        raise _refused_without_code(name, answer)
-    return payload
-
-
-def _refused_without_code(name: str, answer: Answer) -> TikTokAnswerError | TikTokProtocolError:
-    """Judge an answer that holds no code of TikTok's: gateways and proxies answer with pages of their own."""
-    if answer.status == 429 or answer.status >= 500:
-        return answer_error(name, "", http_status=answer.status)
-    return _protocol_error(name, answer, "no error code where TikTok documents one")
-
-
-def _protocol_error(name: str, answer: Answer, reason: str) -> TikTokProtocolError:
-    kind = answer.headers.get("content-type", "no content type")
-    return TikTokProtocolError(
-        f"TikTok: {name}: the answer cannot be understood: {reason} (HTTP {answer.status}, {kind}, "
-        f"{len(answer.body)} bytes). Check the Connection's host and what stands between Airflow and TikTok."
-    )
-
-
-def _text(fields: Json, *names: str) -> str:
-    for name in names:
-        if value := fields.get(name):
-            return str(value)
-    return ""
-
-
-def _needed(fields: Json, name: str) -> str:
-    value = fields.get(name)
-    if not isinstance(value, str) or not value:
-        raise _Misshapen(f"{name} is missing")
-    return value
-
-
-def _whole(fields: Json, name: str) -> int | None:
-    """Take a number of the documented int64, 0 or more; what is none counts as not told."""
-    value = fields.get(name)
-    if isinstance(value, str | float):
-        found = _WHOLE.fullmatch(str(value))
-        value = int(found[1]) if found else None
-    known = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
-    return value if known else None
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    """Take one value, many or none: ids come as a list, as a scalar, or not at all."""
-    many = value if isinstance(value, list) else [value]
-    return tuple(
-        str(each) for each in many if isinstance(each, int | str) and not isinstance(each, bool) and each
-    )
-
-
-def _nothing(_payload: Json, _log_id: str) -> None:
-    return None
-
-
-def _token(payload: Json, _log_id: str) -> Token:
-    return Token(
-        access_token=_needed(payload, "access_token"),
-        expires_in=_whole(payload, "expires_in") or DEFAULT_EXPIRES_IN,
-        refresh_token=_text(payload, "refresh_token"),
-        refresh_expires_in=_whole(payload, "refresh_expires_in") or 0,
-        open_id=_text(payload, "open_id"),
-        scope=_text(payload, "scope"),
-    )
-
-
-def _creator_info(data: Json, _log_id: str) -> CreatorInfo:
-    return CreatorInfo(
-        username=_text(data, "creator_username"),
-        nickname=_text(data, "creator_nickname"),
-        privacy_level_options=_texts(data.get("privacy_level_options")),
-        comment_disabled=data.get("comment_disabled") is True,
-        duet_disabled=data.get("duet_disabled") is True,
-        stitch_disabled=data.get("stitch_disabled") is True,
-        max_video_post_duration_sec=_whole(data, "max_video_post_duration_sec") or 0,
-    )
-
-
-def _publish_init(source: VideoSource | None) -> Callable[[Json, str], PublishInit]:
-    def read(data: Json, _log_id: str) -> PublishInit:
-        upload_url = _needed(data, "upload_url") if isinstance(source, FileUpload) else ""
-        return PublishInit(_needed(data, "publish_id"), upload_url)
-
-    return read
-
-
-def _publish_status(data: Json, log_id: str) -> PublishStatus:
-    return PublishStatus(
-        status=_needed(data, "status"),
-        fail_reason=_text(data, "fail_reason"),
-        # the first is TikTok's own spelling
-        post_ids=_texts(data.get("publicaly_available_post_id", data.get("publicly_available_post_id"))),
-        uploaded_bytes=_whole(data, "uploaded_bytes"),
-        downloaded_bytes=_whole(data, "downloaded_bytes"),
-        log_id=log_id,
-    )
-
-
-def _user_info(data: Json, _log_id: str) -> UserInfo:
-    user = data.get("user")
-    fields = dict(user) if isinstance(user, Mapping) else {}
-    return UserInfo(_text(fields, "open_id"), _text(fields, "display_name"), fields)
-
-
-def _video_page(data: Json, _log_id: str) -> VideoPage:
-    videos = data.get("videos")
-    return VideoPage(
-        videos=tuple(each for each in videos if isinstance(each, dict)) if isinstance(videos, list) else (),
-        cursor=_whole(data, "cursor") or 0,
-        has_more=data.get("has_more") is True,
-    )

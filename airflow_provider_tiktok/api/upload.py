@@ -10,24 +10,20 @@ Direct Post reference, 2026-09-11.
 from __future__ import annotations
 
 import logging
-import queue
 import random
 import re
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from enum import Enum, auto
-from typing import Protocol
 from urllib.parse import urlsplit
 
 from airflow_provider_tiktok.api.chunks import ChunkPlan
 from airflow_provider_tiktok.api.endpoints import API_HOST
+from airflow_provider_tiktok.api.pieces import Meter, Readable, ReadAhead
 from airflow_provider_tiktok.api.transport import Answer, Request, Transport
 from airflow_provider_tiktok.exceptions import (
     TikTokConfigError,
     TikTokError,
-    TikTokMediaReadError,
     TikTokNoAnswerError,
     TikTokNothingSentError,
     TikTokProtocolError,
@@ -38,34 +34,14 @@ from airflow_provider_tiktok.exceptions import (
 
 log = logging.getLogger(__name__)
 
-#: One piece being sent, PIECES_AHEAD waiting and one being read are never more than two ranges: every range
-#: of 5 MiB or more has at least two pieces.
-PIECE = 4 * 1024 * 1024
-PIECES_AHEAD = 2
-SEND_SIZE = 256 * 1024
 #: A range may take this long, plus its bytes at the slowest rate that is still worth waiting for.
 RANGE_SECONDS, SLOWEST_RATE = 30.0, 128 * 1024
 TRIES = 6
 LONGEST_PAUSE = 15.0
-PROGRESS_SECONDS = 20.0
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _CONTENT_RANGE = re.compile(r"bytes\s+0-(\d{1,19})/(?:\d+|\*)", re.ASCII)
 _TIKTOKS_HOST = re.compile(r"(?:[a-z0-9-]+\.)+tiktokapis\.com", re.ASCII)
-
-
-class Readable(Protocol):
-    """Anything whose bytes can be read by range."""
-
-    size: int
-
-    def read(self, start: int, length: int) -> bytes:
-        """
-        Read exactly these bytes.
-
-        :param start: first byte
-        :param length: how many
-        """
 
 
 class UploadEnd(Enum):
@@ -192,12 +168,12 @@ class Upload:
         return end
 
     def _send(self, index: int) -> UploadEnd:
-        pieces: _ReadAhead | None = None
-        meter = _Meter(self.plan)
+        pieces: ReadAhead | None = None
+        meter = Meter(self.plan)
         failures = 0
         try:
             for _ in range(3 * self.plan.count + TRIES):
-                pieces = pieces or _ReadAhead(self._source, self.plan, index)
+                pieces = pieces or ReadAhead(self._source, self.plan, index)
                 self._sealed |= index == self.plan.last
                 result = self._put(index, pieces, meter)
                 verdict = _verdict(result, sealed=self._sealed)
@@ -228,7 +204,7 @@ class Upload:
             "The upload was never completed, so nothing was posted."
         )
 
-    def _put(self, index: int, pieces: _ReadAhead, meter: _Meter) -> Answer | TikTokError:
+    def _put(self, index: int, pieces: ReadAhead, meter: Meter) -> Answer | TikTokError:
         first, stop = self.plan.bounds(index)
         headers = {
             "Content-Type": self._content_type,
@@ -283,88 +259,3 @@ _FAILURES = {_Verdict.GONE, _Verdict.REFUSED}
 
 def _brief(result: Answer | TikTokError) -> str:
     return f"HTTP {result.status}" if isinstance(result, Answer) else type(result).__name__
-
-
-class _ReadAhead:
-    """
-    Reads the video piece by piece in a thread, a few pieces ahead of what is being sent.
-
-    ``index`` is the range whose pieces come next.
-    """
-
-    def __init__(self, source: Readable, plan: ChunkPlan, index: int) -> None:
-        self.index: int | None = index
-        self._source = source
-        self._plan = plan
-        self._queue: queue.Queue[bytes | BaseException] = queue.Queue(PIECES_AHEAD)
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._read, args=(index,), name="tiktok-read", daemon=True)
-        self._thread.start()
-
-    def _read(self, index: int) -> None:
-        try:
-            for each in range(index, self._plan.count):
-                first, stop = self._plan.bounds(each)
-                for start in range(first, stop, PIECE):
-                    if self._closed.is_set():
-                        return
-                    self._put(self._piece(start, min(PIECE, stop - start)))
-        except BaseException as error:  # it belongs to the thread that sends, and is raised there
-            self._put(error)
-
-    def _piece(self, start: int, length: int) -> bytes:
-        piece = self._source.read(start, length)
-        if len(piece) != length:  # what follows would be sent in its place
-            raise TikTokMediaReadError(f"The media gave {len(piece)} bytes at {start}, not {length}.")
-        return piece
-
-    def _put(self, piece: bytes | BaseException) -> None:
-        while not self._closed.is_set():
-            with suppress(queue.Full):
-                self._queue.put(piece, timeout=0.2)
-                return
-
-    def range(self, index: int) -> Iterator[bytes]:
-        """Give the bytes of a range in blocks that a socket takes whole: httpcore copies the rest."""
-        first, stop = self._plan.bounds(index)
-        missing = stop - first
-        self.index = None
-        while missing > 0:
-            piece = self._queue.get()
-            if isinstance(piece, BaseException):
-                raise piece
-            missing -= len(piece)
-            for start in range(0, len(piece), SEND_SIZE):
-                yield piece[start : start + SEND_SIZE]
-        self.index = index + 1
-
-    def close(self) -> None:
-        """End the reading."""
-        self._closed.set()
-        self._thread.join()
-
-
-class _Meter:
-    """A line in the task log now and then, for an upload that takes long."""
-
-    def __init__(self, plan: ChunkPlan) -> None:
-        self._size = plan.size
-        self._began = self._told = time.monotonic()
-        self._sent = 0
-
-    def counted(self, first: int, blocks: Iterator[bytes]) -> Iterator[bytes]:
-        position = first
-        for block in blocks:
-            yield block
-            position += len(block)
-            self._sent += len(block)
-            now = time.monotonic()
-            if now - self._told >= PROGRESS_SECONDS:
-                self._told = now
-                log.info(
-                    "Uploaded %d %%: %.1f of %.1f MB, %.1f MB/s.",
-                    100 * position // self._size,
-                    position / 1e6,
-                    self._size / 1e6,
-                    self._sent / 1e6 / (now - self._began),
-                )

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_tiktok.api.endpoints import DEFAULT_EXPIRES_IN
+from airflow_provider_tiktok.api.answers import DEFAULT_EXPIRES_IN
 from airflow_provider_tiktok.api.models import Token
 from airflow_provider_tiktok.auth.account import Account
 from airflow_provider_tiktok.exceptions import TikTokConfigError

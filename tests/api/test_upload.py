@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_tiktok.api import transport as transport_module
 from airflow_provider_tiktok.api import upload as upload_module
-from airflow_provider_tiktok.api.chunks import ChunkPlan, chunk_plans
+from airflow_provider_tiktok.api.chunks import ChunkPlan
 from airflow_provider_tiktok.api.endpoints import API_HOST
 from airflow_provider_tiktok.api.transport import Transport
 from airflow_provider_tiktok.api.upload import TRIES, Upload, UploadEnd, check_upload_url
@@ -378,34 +378,6 @@ def test_threads_end(said: int, pauses: list[float]) -> None:
     assert readers() == []
 
 
-class Endless:
-    """A large file that costs nothing; counts what was read of it."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.given = 0
-
-    def read(self, start: int, length: int) -> bytes:
-        self.given += length
-        return bytes(length)
-
-
-@pytest.mark.parametrize("target", [6_000_000, 8_388_608, 10_000_000, 12_000_000, 16_777_216, 64_000_000])
-def test_at_most_two_chunks_are_in_memory(target: int) -> None:
-    """One being sent, the next being read."""
-    plan = chunk_plans(20 * target, target)[0]
-    source = Endless(plan.size)
-    ahead = upload_module._ReadAhead(source, plan, 0)
-    try:
-        next(ahead.range(0))
-        for _ in range(20):
-            time.sleep(0.01)
-            assert source.given <= 2 * plan.chunk_size
-        assert source.given > min(plan.chunk_size, upload_module.PIECE)  # it does read ahead
-    finally:
-        ahead.close()
-
-
 # --- what goes over the wire ---
 
 
@@ -459,39 +431,6 @@ def test_a_dead_range_ends_within_its_deadline(
         upload.send()
     assert time.monotonic() - began < 3.0
     transport.close()
-
-
-def test_progress_lines_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few a minute, however slow or fast the upload; none in a short one."""
-    now = [0.0]
-    lines: list[tuple[float, str]] = []
-    monkeypatch.setattr(
-        upload_module, "time", SimpleNamespace(sleep=lambda _: None, monotonic=lambda: now[0])
-    )
-    monkeypatch.setattr(
-        upload_module,
-        "log",
-        SimpleNamespace(info=lambda text, *args: lines.append((now[0], text % args))),
-    )
-
-    class Slow(Endless):
-        def read(self, start: int, length: int) -> bytes:
-            now[0] += 5.0
-            return super().read(start, length)
-
-    plan = ChunkPlan(200_000_000, 10_000_000, 20)
-    upload = Upload(
-        Transport(httpx.MockTransport(lambda _: httpx.Response(206))),
-        URL,
-        plan,
-        Slow(plan.size),
-        content_type="video/mp4",
-    )
-    assert upload.send() is UploadEnd.ASK_STATUS
-    assert 1 <= len(lines) <= now[0] / upload_module.PROGRESS_SECONDS
-    assert 60 / upload_module.PROGRESS_SECONDS <= 4
-    assert all(re.fullmatch(r"Uploaded \d+ %: [\d.]+ of 200.0 MB, [\d.]+ MB/s\.", text) for _, text in lines)
-    assert "SECRET" not in str(lines)
 
 
 @pytest.mark.parametrize("said", [403, 400, 500, SILENCE[0]], ids=str)

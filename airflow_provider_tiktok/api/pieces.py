@@ -1,0 +1,128 @@
+"""The bytes of an upload on their way: read a few pieces ahead of what is being sent, and counted."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Protocol
+
+from airflow_provider_tiktok.api.chunks import ChunkPlan
+from airflow_provider_tiktok.exceptions import TikTokMediaReadError
+
+log = logging.getLogger(__name__)
+
+#: One piece being sent, PIECES_AHEAD waiting and one being read are never more than two ranges: every range
+#: of 5 MiB or more has at least two pieces.
+PIECE = 4 * 1024 * 1024
+PIECES_AHEAD = 2
+SEND_SIZE = 256 * 1024
+PROGRESS_SECONDS = 20.0
+
+
+class Readable(Protocol):
+    """Anything whose bytes can be read by range."""
+
+    size: int
+
+    def read(self, start: int, length: int) -> bytes:
+        """
+        Read exactly these bytes.
+
+        :param start: first byte
+        :param length: how many
+        """
+
+
+class ReadAhead:
+    """
+    Reads the video piece by piece in a thread, a few pieces ahead of what is being sent.
+
+    ``index`` is the range whose pieces come next.
+    """
+
+    def __init__(self, source: Readable, plan: ChunkPlan, index: int) -> None:
+        self.index: int | None = index
+        self._source = source
+        self._plan = plan
+        self._queue: queue.Queue[bytes | BaseException] = queue.Queue(PIECES_AHEAD)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._read, args=(index,), name="tiktok-read", daemon=True)
+        self._thread.start()
+
+    def _read(self, index: int) -> None:
+        try:
+            for each in range(index, self._plan.count):
+                first, stop = self._plan.bounds(each)
+                for start in range(first, stop, PIECE):
+                    if self._closed.is_set():
+                        return
+                    self._put(self._piece(start, min(PIECE, stop - start)))
+        except BaseException as error:  # it belongs to the thread that sends, and is raised there
+            self._put(error)
+
+    def _piece(self, start: int, length: int) -> bytes:
+        piece = self._source.read(start, length)
+        if len(piece) != length:  # what follows would be sent in its place
+            raise TikTokMediaReadError(f"The media gave {len(piece)} bytes at {start}, not {length}.")
+        return piece
+
+    def _put(self, piece: bytes | BaseException) -> None:
+        while not self._closed.is_set():
+            with suppress(queue.Full):
+                self._queue.put(piece, timeout=0.2)
+                return
+
+    def range(self, index: int) -> Iterator[bytes]:
+        """Give the bytes of a range in blocks that a socket takes whole: httpcore copies the rest."""
+        first, stop = self._plan.bounds(index)
+        missing = stop - first
+        self.index = None
+        while missing > 0:
+            piece = self._queue.get()
+            if isinstance(piece, BaseException):
+                raise piece
+            missing -= len(piece)
+            for start in range(0, len(piece), SEND_SIZE):
+                yield piece[start : start + SEND_SIZE]
+        self.index = index + 1
+
+    def close(self) -> None:
+        """End the reading."""
+        self._closed.set()
+        self._thread.join()
+
+
+class Meter:
+    """A line in the task log now and then, for an upload that takes long."""
+
+    def __init__(self, plan: ChunkPlan) -> None:
+        self._size = plan.size
+        self._began = self._told = time.monotonic()
+        self._sent = 0
+
+    def counted(self, first: int, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        """
+        Pass blocks on, and tell how far they are.
+
+        :param first: the file's byte that they begin with
+        :param blocks: bytes in order
+        """
+        position = first
+        for block in blocks:
+            yield block
+            position += len(block)
+            self._sent += len(block)
+            now = time.monotonic()
+            if now - self._told >= PROGRESS_SECONDS:
+                self._told = now
+                log.info(
+                    "Uploaded %d %%: %.1f of %.1f MB, %.1f MB/s.",
+                    100 * position // self._size,
+                    position / 1e6,
+                    self._size / 1e6,
+                    self._sent / 1e6 / (now - self._began),
+                )
