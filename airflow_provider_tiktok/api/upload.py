@@ -183,7 +183,9 @@ class Upload:
                     raise self._failure(verdict, result)
                 following = self._following(verdict, index, self._told(verdict, result))
                 if following >= self.plan.count:
-                    return UploadEnd.DONE if verdict is _Verdict.DONE else UploadEnd.ASK_STATUS
+                    # a range in the middle cannot complete an upload: a gateway's 200 looks like that
+                    done = verdict is _Verdict.DONE and index == self.plan.last
+                    return UploadEnd.DONE if done else UploadEnd.ASK_STATUS
                 failures = 0 if following > index else failures + 1
                 if failures >= TRIES:
                     break

@@ -101,8 +101,9 @@ class TokenKeeper:
         return self._grant.scope if self._grant else ""
 
     def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
+        """Close the connections, but not under a refresh: the answer on its way holds the only live grant."""
+        with self._lock:
+            self._client.close()
 
     def _good(self, grant: Grant, refused: str) -> bool:
         return grant.access_token != refused and not grant.due(time.time(), self._jitter)
