@@ -1,9 +1,9 @@
 """
 Publish one video to TikTok three ways: uploaded, pulled by TikTok, and as a draft.
 
-Needs a Connection ``tiktok_default`` of type ``tiktok``. ``tiktok-sandbox demo`` runs this DAG in a real Airflow
-against a local TikTok; against TikTok itself, set the params ``video`` to a file of yours (and ``video_url`` to
-its address on a domain that is verified with TikTok).
+Needs a Connection ``tiktok_default`` of type ``tiktok``. ``tiktok-sandbox demo`` runs this DAG in a real
+Airflow against a local TikTok; against TikTok itself, set the params ``video`` to a file of yours, and
+``video_url`` to its address on a domain that is verified with TikTok.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from airflow.providers.common.compat.sdk import DAG, Param
+
 from airflow_provider_tiktok.operators.tiktok import TikTokPublishVideoOperator
 from airflow_provider_tiktok.sensors.tiktok import TikTokPublishStatusSensor
 

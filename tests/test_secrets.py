@@ -1,4 +1,4 @@
-"""No secret leaves its place in a real Airflow: everything it wrote in a full run is searched for every secret."""
+"""No secret leaves its place: everything that a real Airflow wrote in a full run is searched for each."""
 
 from __future__ import annotations
 

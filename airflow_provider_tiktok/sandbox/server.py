@@ -394,7 +394,7 @@ class Sandbox:
 
     @property
     def secrets(self) -> list[str]:
-        """Every secret handed out so far, for tests that look for leaks: tokens, and what opens an upload URL."""
+        """Every secret handed out so far, for tests that look for leaks: tokens, and upload URLs' keys."""
         world = self._world
         return self._in_loop(
             lambda: [world.knobs.client_secret, *world.accounts.secrets, *world.upload_tokens]

@@ -37,8 +37,8 @@ class StandaloneAirflow:
     Airflow with scheduler, triggerer, dag processor and API server, on SQLite; a context manager.
 
     :param dags: the DAG folder
-    :param environment: further environment variables, such as ``AIRFLOW_CONN_...``; they may hold secrets, since
-        they are passed on by no command line
+    :param environment: further environment variables, such as ``AIRFLOW_CONN_...``; they may hold secrets,
+        since they are passed on by no command line
     :param keep_home: leave the temporary home with its logs where it is
     """
 
@@ -152,7 +152,7 @@ class StandaloneAirflow:
         return answer.json()
 
     def _processes(self) -> Iterator[psutil.Process]:
-        """Find every process of this Airflow: they all have its home in their environment, and no other has."""
+        """Find every process of this Airflow: they have its home in their environment, and no other has."""
         for process in psutil.process_iter():
             with suppress(psutil.Error):
                 if process.environ().get("AIRFLOW_HOME") == str(self.home):

@@ -1,9 +1,9 @@
 """
 What importing an operator costs beside ``airflow.sdk`` itself: DAG files do it every few seconds.
 
-``python tests/benchmarks/import_time.py`` prints the median of some runs, each in a process of its own, in CPU
-milliseconds, since these do not depend on what else the machine is doing; ``airflow.sdk`` alone, measured in the
-same runs, is the baseline. The goal is below 50 ms.
+``python tests/benchmarks/import_time.py`` prints the median of some runs, each in a process of its own, in
+CPU milliseconds, since these depend least on what else the machine is doing; ``airflow.sdk`` alone, measured
+in the same runs, is the baseline. The goal for operators is below 50 ms.
 """
 
 from __future__ import annotations

@@ -110,10 +110,13 @@ class TestContentType:
         with pytest.raises(TikTokMediaError, match=f"clip looks like .*{what}.*TikTok takes MP4"):
             content_type(Bytes(head))
 
-
     @pytest.mark.parametrize(
         ("name", "expected"),
-        [("clip.mp4", "video/mp4"), ("CLIP.MOV", "video/quicktime"), ("https://host/a/clip.webm", "video/webm")],
+        [
+            ("clip.mp4", "video/mp4"),
+            ("CLIP.MOV", "video/quicktime"),
+            ("https://host/a/clip.webm", "video/webm"),
+        ],
     )
     def test_unknown_bytes_go_by_their_name(self, name: str, expected: str) -> None:
         """What cannot be told is TikTok's to judge; what is surely something else never is."""

@@ -37,7 +37,7 @@ def wait_for(condition, seconds=30.0):
 
 def test_demo_publishes_three_ways_and_leaves_nothing_behind(tmp_path):
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    done = subprocess.run(DEMO, env=environment, capture_output=True, text=True, timeout=400)
+    done = subprocess.run(DEMO, env=environment, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "All 3 are really there" in done.stdout
     for publish_id in ("v_pub_file~", "v_pub_url~", "v_inbox_file~"):
