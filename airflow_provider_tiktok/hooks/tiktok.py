@@ -29,7 +29,7 @@ from airflow_provider_tiktok.api.models import (
 from airflow_provider_tiktok.auth.account import Account, read_account
 from airflow_provider_tiktok.auth.keeper import TokenKeeper
 from airflow_provider_tiktok.auth.trial import try_account
-from airflow_provider_tiktok.exceptions import TikTokError
+from airflow_provider_tiktok.exceptions import TikTokError, TikTokStoreError
 
 #: How many of TikTok's minutes a task may wait where a minute's limit was hit.
 PATIENCE = 3
@@ -60,6 +60,7 @@ class TikTokHook(BaseHook):
         super().__init__(**kwargs)
         self.tiktok_conn_id = tiktok_conn_id
         self._masks = True
+        self._opening = asyncio.Lock()
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
@@ -82,12 +83,30 @@ class TikTokHook(BaseHook):
         return read_account(connection, connection.extra_dejson)
 
     async def aaccount(self) -> Account:
-        """Read what the Connection says without blocking the event loop."""
+        """
+        Read what the Connection says without blocking the event loop.
+
+        :raises TikTokStoreError: it could not be read just now, which in a triggerer looks like absence
+        """
         if "account" not in self.__dict__:
-            connection = await get_async_connection(self.tiktok_conn_id, hook=type(self))
-            extra = await get_async_extra_dejson(connection)
+            try:
+                connection = await get_async_connection(self.tiktok_conn_id, hook=type(self))
+                extra = await get_async_extra_dejson(connection)
+            except Exception as error:  # each Airflow raises something of its own
+                raise TikTokStoreError(
+                    f"Connection {self.tiktok_conn_id} could not be read ({type(error).__name__}): see that "
+                    "it is there and that the metadata database answers."
+                ) from error
             self.__dict__["account"] = read_account(connection, extra)
         return self.account
+
+    async def _aopen(self) -> AsyncClient:
+        """Make the client, in a thread: to load the certificates takes 50 ms and more."""
+        await self.aaccount()
+        async with self._opening:
+            if "_aclient" not in self.__dict__:
+                await asyncio.to_thread(getattr, self, "_aclient")
+        return self._aclient
 
     @cached_property
     def _keeper(self) -> TokenKeeper:
@@ -116,8 +135,8 @@ class TikTokHook(BaseHook):
 
     async def acall(self, call: Call[T]) -> T:
         """Carry out a call from an event loop; a minute's limit is raised at once, for the loop to wait."""
-        await self.aaccount()
-        return await self._aclient.call(call)
+        client = await self._aopen()
+        return await client.call(call)
 
     def close(self) -> None:
         """Close the connections of the calls."""
@@ -129,7 +148,7 @@ class TikTokHook(BaseHook):
         """Close the connections of all calls."""
         if "_aclient" in self.__dict__:
             await self.__dict__.pop("_aclient").aclose()
-        self.close()
+        await asyncio.to_thread(self.close)  # it may have to wait for a refresh in another thread
 
     @classmethod
     @asynccontextmanager

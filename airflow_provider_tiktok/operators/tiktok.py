@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
-    AirflowFailException,
     BaseOperator,
     Context,
     conf,
@@ -143,7 +142,8 @@ class TikTokPublishVideoOperator(BaseOperator):
         from airflow_provider_tiktok.publishing.request import read_video_request, read_waiting
         from airflow_provider_tiktok.publishing.video import publish_video
 
-        given = {name: getattr(self, name) for name in self.template_fields}
+        # this class's fields: a subclass may template others
+        given = {name: getattr(self, name) for name in TikTokPublishVideoOperator.template_fields}
         request, waiting = read_video_request(given), read_waiting(given)
         try:
             publish_id = publish_video(self.hook, request, mask_secret)
@@ -154,16 +154,14 @@ class TikTokPublishVideoOperator(BaseOperator):
             self.hook.close()
 
     def _wait(self, context: Context, publish_id: str, waiting: Waiting) -> str:
-        context["ti"].xcom_push(key="publish_id", value=publish_id)  # to be seen while it is waited for
-        if waiting.deferrable:
-            self._defer(publish_id, waiting)
-        from airflow_provider_tiktok.exceptions import TikTokError
+        from airflow_provider_tiktok.publishing.started import started
         from airflow_provider_tiktok.publishing.status import Watch, wait
 
-        try:
+        with started(publish_id):
+            context["ti"].xcom_push(key="publish_id", value=publish_id)  # to be seen while it is waited for
+            if waiting.deferrable:
+                self._defer(publish_id, waiting)
             status = wait(self.hook, publish_id, Watch(waiting.poll_interval), timeout=waiting.timeout)
-        except TikTokError as error:
-            raise _started(error) from error
         return self._finish(context, publish_id, status)
 
     def _defer(self, publish_id: str, waiting: Waiting) -> NoReturn:
@@ -185,7 +183,7 @@ class TikTokPublishVideoOperator(BaseOperator):
         try:
             publish_id, status = read_event(event)
         except TikTokError as error:
-            raise _started(error) from error
+            _give_up(context, error)
         try:
             return self._finish(context, publish_id, status)
         finally:
@@ -198,26 +196,32 @@ class TikTokPublishVideoOperator(BaseOperator):
         except AirflowException as error:
             if next_method == "execute_complete":
                 raise
-            raise _started(error) from error
+            _give_up(context, error)
 
     def _finish(self, context: Context, publish_id: str, status: PublishStatus) -> str:
         from airflow_provider_tiktok.publishing.result import publish_result
+        from airflow_provider_tiktok.publishing.started import started
 
         result = publish_result(self.hook, publish_id, status)
         address = result["post_url"] or "no public address"
         self.log.info("Publish %s: %s, %s.", publish_id, status.status, address)
-        context["ti"].xcom_push(key="publish_status", value=result)
+        with started(publish_id):
+            context["ti"].xcom_push(key="publish_status", value=result)
         return publish_id
 
 
-def _started(error: AirflowException) -> AirflowException:
-    """Make an error permanent that was met after the publish was started: a retry would publish again."""
-    from airflow_provider_tiktok.exceptions import TikTokUnconfirmedError
+def _give_up(context: Context, error: AirflowException) -> NoReturn:
+    from airflow_provider_tiktok.publishing.started import started
 
-    if isinstance(error, AirflowFailException):
-        return error
-    return TikTokUnconfirmedError(
-        "The publish was started and goes on at TikTok, but its end could not be waited for. The task is not "
-        "retried, which would publish again. Wait for the publish_id (XCom publish_id) with a "
-        f"TikTokPublishStatusSensor. What happened: {error}"
-    )
+    with started(_pushed_publish_id(context)):
+        raise error
+
+
+def _pushed_publish_id(context: Context) -> str:
+    """Give the publish_id that was pushed before the task deferred; Airflow keeps XComs over a deferral."""
+    ti = context["ti"]
+    try:
+        found = ti.xcom_pull(task_ids=ti.task_id, key="publish_id", map_indexes=ti.map_index)
+    except Exception:  # the error that is on its way must not be hidden by this one
+        found = None
+    return str(found or "(see XCom publish_id)")

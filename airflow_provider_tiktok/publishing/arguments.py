@@ -9,6 +9,9 @@ from airflow_provider_tiktok.exceptions import TikTokInputError
 
 E = TypeVar("E", bound=StrEnum)
 
+#: Airflow adds seconds to dates, and some metadata databases end in 2038.
+LONGEST_SECONDS = 365 * 24 * 3600.0
+
 _WORDS = {"true": True, "false": False, "1": True, "0": False, "none": None, "": None}
 
 
@@ -46,18 +49,20 @@ def as_whole(name: str, value: Any) -> int | None:
 
 def as_seconds(name: str, value: Any) -> float:
     """
-    Read a number of seconds, above 0, that a template may have made a text of.
+    Read a number of seconds, above 0 and at most a year, that a template may have made a text of.
 
     :param name: of the argument
     :param value: a number, or a text such as ``"1.5"``
     :raises TikTokInputError: it is neither
     """
     try:
-        seconds = float(value)
+        seconds = 0.0 if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
         seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise TikTokInputError(f"{name} must be a number of seconds above 0, not {value!r}.")
+    if not 0 < seconds <= LONGEST_SECONDS:
+        raise TikTokInputError(
+            f"{name} must be a number of seconds, above 0 and at most a year, not {value!r}."
+        )
     return seconds
 
 

@@ -7,12 +7,16 @@ from typing import Any
 from airflow_provider_tiktok.api.models import PublishState, PublishStatus
 from airflow_provider_tiktok.exceptions import (
     TikTokAnswerError,
+    TikTokConfigError,
     TikTokError,
+    TikTokInputError,
     TikTokProtocolError,
     answer_error,
 )
 
-_STATES = frozenset(PublishState)
+_ENDS = (PublishState.PUBLISH_COMPLETE, PublishState.SEND_TO_USER_INBOX, PublishState.FAILED)
+#: Errors without a code of TikTok's that end a trigger's waiting and must keep their class.
+_WITHOUT_CODE = {each.__name__: each for each in (TikTokConfigError, TikTokInputError)}
 
 
 def status_event(publish_id: str, status: PublishStatus) -> dict[str, Any]:
@@ -39,6 +43,7 @@ def error_event(publish_id: str, error: TikTokError) -> dict[str, Any]:
     :param error: what was met
     """
     event: dict[str, Any] = {"publish_id": publish_id, "status": "error", "message": str(error)}
+    event["error"] = type(error).__name__
     if isinstance(error, TikTokAnswerError):
         names = ("code", "detail", "log_id", "http_status")
         event |= {name: getattr(error, name) for name in names}
@@ -59,12 +64,12 @@ def read_event(event: Any) -> tuple[str, PublishStatus]:
     publish_id, status = event["publish_id"], event.get("status")
     if status == "error":
         raise _told_error(publish_id, event)
-    if status not in _STATES:
+    if status not in _ENDS:
         raise TikTokProtocolError(f"Publish {publish_id}: the trigger ended with the status {status!r}.")
     return publish_id, PublishStatus(
         status=status,
         fail_reason=str(event.get("fail_reason") or ""),
-        post_ids=tuple(map(str, event.get("post_ids") or ())),
+        post_ids=_texts(event.get("post_ids")),
         log_id=str(event.get("log_id") or ""),
     )
 
@@ -76,6 +81,11 @@ def _told_error(publish_id: str, event: dict[str, Any]) -> TikTokError:
             str(code),
             detail=str(event.get("detail") or ""),
             log_id=str(event.get("log_id") or ""),
-            http_status=int(event.get("http_status") or 0),
+            http_status=http_status if isinstance(http_status := event.get("http_status"), int) else 0,
         )
-    return TikTokError(f"Publish {publish_id}: it could not be waited for: {event.get('message')}")
+    kind = _WITHOUT_CODE.get(str(event.get("error")), TikTokError)
+    return kind(f"Publish {publish_id}: it could not be waited for: {event.get('message')}")
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list | tuple) else ()

@@ -70,13 +70,14 @@ def read_video_request(given: Mapping[str, Any]) -> VideoRequest:
     else:
         _check_draft(given)
     uploads = str(given["source"]) == "auto"
+    chunk_size = as_whole("chunk_size", given["chunk_size"])
     return VideoRequest(
         video=str(given["video"]).strip(),
         post_mode=post_mode,
         source=Source.FILE_UPLOAD if uploads else as_choice("source", given["source"], Source),
         post=post,
         disable=_disable(given),
-        chunk_size=as_whole("chunk_size", given["chunk_size"]) or TARGET,
+        chunk_size=TARGET if chunk_size is None else chunk_size,
         dry_run=as_bool("dry_run", given["dry_run"]) or False,
     )
 
@@ -97,14 +98,14 @@ def read_waiting(given: Mapping[str, Any]) -> Waiting | None:
 
 
 def _direct_post(given: Mapping[str, Any]) -> VideoPost:
-    if given["privacy_level"] in (None, "", "None"):
+    if not _level(given):
         raise TikTokInputError(
             f"privacy_level is needed for a direct post, and has no default: choose one of "
             f"{', '.join(PrivacyLevel)}. (A draft needs none: post_mode MEDIA_UPLOAD.)"
         )
     post = VideoPost(
         privacy_level=as_choice("privacy_level", given["privacy_level"], PrivacyLevel),
-        title=str(given["title"] or ""),
+        title=_title(given),
         video_cover_timestamp_ms=as_whole("video_cover_timestamp_ms", given["video_cover_timestamp_ms"]),
         **_flags(given),
     )
@@ -115,8 +116,16 @@ def _direct_post(given: Mapping[str, Any]) -> VideoPost:
 
 def _check_draft(given: Mapping[str, Any]) -> None:
     cover = as_whole("video_cover_timestamp_ms", given["video_cover_timestamp_ms"])
-    said = {"title": given["title"], "privacy_level": given["privacy_level"]}
+    said = {"title": _title(given), "privacy_level": _level(given)}
     check_draft({**said, **_disable(given), "video_cover_timestamp_ms": cover is not None, **_flags(given)})
+
+
+def _title(given: Mapping[str, Any]) -> str:
+    return "" if given["title"] is None else str(given["title"])  # a native template makes a number of "0"
+
+
+def _level(given: Mapping[str, Any]) -> Any:
+    return None if given["privacy_level"] in ("", "None") else given["privacy_level"]
 
 
 def _disable(given: Mapping[str, Any]) -> dict[str, bool | None]:

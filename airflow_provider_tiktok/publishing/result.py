@@ -6,7 +6,6 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_tiktok.api.models import PublishStatus
-from airflow_provider_tiktok.exceptions import TikTokError
 from airflow_provider_tiktok.publishing.status import failure
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def _post_url(hook: TikTokHook, publish_id: str, post_ids: tuple[str, ...]) -> s
         return None
     try:
         username = hook.creator_info().username
-    except TikTokError as error:
+    except Exception as error:  # also Airflow's own: the post is out, and its task must not fail for a name
         log.info(
             "Publish %s: the creator's name, for the post's address, cannot be asked: %s", publish_id, error
         )

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE = 5.0
 GROWTH = 1.5
+#: TikTok takes 30 questions a minute; nobody learns more by asking faster.
+SHORTEST_PAUSE = 1.0
 DEFAULT_POLL_INTERVAL = 30.0
 #: TikTok may not know a publish in the first moments after its init.
 YOUNG_SECONDS = 60.0
@@ -97,6 +99,7 @@ class Watch:
     :param poll_interval: the longest pause between two looks, in seconds; the first is about 5
     :param wait_for_creator: as in :func:`is_finished`
     :param wait_for_post_id: as in :func:`is_finished`
+    :param waited: seconds that were waited already, by processes before this one
     """
 
     def __init__(
@@ -105,11 +108,12 @@ class Watch:
         *,
         wait_for_creator: bool = False,
         wait_for_post_id: bool = False,
+        waited: float = 0.0,
     ) -> None:
-        self._longest = poll_interval
-        self._pause = min(FIRST_PAUSE, poll_interval)
+        self._longest = max(SHORTEST_PAUSE, poll_interval)
+        self._pause = min(FIRST_PAUSE, self._longest)
         self._finish = {"wait_for_creator": wait_for_creator, "wait_for_post_id": wait_for_post_id}
-        self._began = time.monotonic()
+        self._began = time.monotonic() - waited
 
     @property
     def seconds(self) -> float:

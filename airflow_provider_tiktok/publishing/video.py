@@ -14,7 +14,9 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
+
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from airflow_provider_tiktok.api.chunks import ChunkPlan, chunk_plans
 from airflow_provider_tiktok.api.models import (
@@ -25,8 +27,9 @@ from airflow_provider_tiktok.api.models import (
     PullFromUrl,
     Source,
 )
+from airflow_provider_tiktok.api.pieces import Readable
 from airflow_provider_tiktok.api.transport import Transport
-from airflow_provider_tiktok.api.upload import Readable, Upload, UploadEnd, check_upload_url
+from airflow_provider_tiktok.api.upload import Upload, UploadEnd, check_upload_url
 from airflow_provider_tiktok.exceptions import (
     TikTokError,
     TikTokInputError,
@@ -40,6 +43,7 @@ from airflow_provider_tiktok.media.source import MediaAccess, MediaSource, open_
 from airflow_provider_tiktok.media.video import content_type, duration_seconds
 from airflow_provider_tiktok.publishing.checks import check_scope, fit_to_creator
 from airflow_provider_tiktok.publishing.request import VideoRequest
+from airflow_provider_tiktok.publishing.started import started
 from airflow_provider_tiktok.publishing.status import Watch
 
 if TYPE_CHECKING:
@@ -50,7 +54,7 @@ log = logging.getLogger(__name__)
 #: Seconds between two questions what became of the last range.
 SETTLE_PAUSES = (1, 2, 4, 8, 15, 30)
 
-_DRY_RUN = "Dry run: all checks passed, nothing was sent. It would be a %s by %s of %s."
+_DRY_RUN = "Dry run: all checks passed, nothing was sent. It would be a %s by %s of %s, with %s."
 
 Init = Callable[[FileUpload | PullFromUrl], PublishInit]
 Ask = Callable[[str], PublishStatus]
@@ -75,9 +79,9 @@ def publish_video(hook: TikTokHook, request: VideoRequest, keep_secret: Callable
 
 def _pull(hook: TikTokHook, request: VideoRequest) -> str | None:
     check_pull_url(request.video, is_local=hook.account.is_local)
-    init = _checked_init(hook, request, None)
+    init, settings = _checked_init(hook, request, None)
     if request.dry_run:
-        log.info(_DRY_RUN, request.post_mode, request.source, "a URL")
+        log.info(_DRY_RUN, request.post_mode, request.source, "a URL", settings)
         return None
     return start_pull(init, request.video)
 
@@ -87,9 +91,10 @@ def _upload(
 ) -> str | None:
     kind = content_type(media)
     plans = chunk_plans(media.size, request.chunk_size)
-    init = _checked_init(hook, request, duration_seconds(media) if request.post else None)
+    init, settings = _checked_init(hook, request, duration_seconds(media) if request.post else None)
     if request.dry_run:
-        log.info(_DRY_RUN, request.post_mode, request.source, f"{media.name} ({kind}, {media.size} bytes)")
+        what = f"{media.name} ({kind}, {media.size} bytes)"
+        log.info(_DRY_RUN, request.post_mode, request.source, what, settings)
         return None
     return start_upload(
         init,
@@ -102,15 +107,15 @@ def _upload(
     )
 
 
-def _checked_init(hook: TikTokHook, request: VideoRequest, duration: float | None) -> Init:
-    """Check against what the grant and the creator allow right now; give the init to be made."""
+def _checked_init(hook: TikTokHook, request: VideoRequest, duration: float | None) -> tuple[Init, str]:
+    """Check against what grant and creator allow right now; give the init to be made, and what it says."""
     check_scope(hook.granted_scope(), request.post_mode)
     if request.post is None:
-        return hook.inbox_init
+        return hook.inbox_init, "no settings"
     creator = hook.creator_info()
     post = fit_to_creator(request.post, creator, disable=request.disable, duration=duration)
     log.info("Creator %s (@%s), privacy_level %s.", creator.nickname, creator.username, post.privacy_level)
-    return partial(hook.video_init, post)
+    return partial(hook.video_init, post), str(post)
 
 
 def start_upload(
@@ -132,27 +137,30 @@ def start_upload(
     :param plans: the ways to cut it, in the order in which they are tried
     :param content_type: of the video
     :param base_url: of the API: bytes go nowhere else
-    :param keep_secret: called with the upload URL before anything is sent to it
+    :param keep_secret: called with the upload URL, and what it carries, before anything is sent to it
     :return: the ``publish_id``
+    :raises TikTokUnconfirmedError: nobody can know whether the last of the bytes arrived
     :raises TikTokError: nothing was posted
     """
-    plan, started = _init_upload(init, plans)
-    keep_secret(started.upload_url)
-    check_upload_url(started.upload_url, base_url)
-    publish_id = started.publish_id
+    plan, begun = _init_upload(init, plans)
+    for secret in _secrets_of(begun.upload_url):
+        keep_secret(secret)
+    check_upload_url(begun.upload_url, base_url)
+    publish_id = begun.publish_id
     log.info("Publish %s: uploading %d bytes in %d ranges.", publish_id, plan.size, plan.count)
     transport = Transport()
     try:
         upload = Upload(
             transport,
-            started.upload_url,
+            begun.upload_url,
             plan,
             source,
             content_type=content_type,
             progress=lambda: _uploaded(ask, publish_id),
         )
         if upload.send() is UploadEnd.ASK_STATUS:
-            _settle(upload, ask, publish_id)
+            with started(publish_id):
+                _settle(upload, ask, publish_id)
     finally:
         transport.close()
     return publish_id
@@ -166,16 +174,23 @@ def check_pull_url(url: str, *, is_local: bool) -> None:
     :param is_local: the API is a sandbox on this machine, which may fetch from this machine over http
     :raises TikTokInputError: it cannot
     """
-    parts = urlsplit(url)
-    good = parts.scheme == "https" or (is_local and parts.scheme == "http")
-    host = parts.hostname or ""
-    is_address = ":" in host or host.rpartition(".")[2].isdecimal()
-    if not good or not host or parts.username or parts.password or (is_address and not is_local):
+    if not _can_be_pulled(url, is_local=is_local):
         raise TikTokInputError(
             "source PULL_FROM_URL needs a public https URL with a host name (no address) on a domain or "
             "prefix that is verified with TikTok, without user name and password. "
             "For a local file or a bucket use source FILE_UPLOAD."
         )
+
+
+def _can_be_pulled(url: str, *, is_local: bool) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, _ = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        return False
+    good = parts.scheme == "https" or (is_local and parts.scheme == "http")
+    is_address = ":" in host or host.rpartition(".")[2].isdecimal()
+    return good and bool(host) and "@" not in parts.netloc and (is_local or not is_address)
 
 
 def start_pull(init: Init, video_url: str) -> str:
@@ -189,7 +204,7 @@ def start_pull(init: Init, video_url: str) -> str:
     """
     try:
         return init(PullFromUrl(video_url)).publish_id
-    except (TikTokNoAnswerError, TikTokServerError, TikTokProtocolError) as error:
+    except (TikTokNoAnswerError, TikTokServerError, TikTokProtocolError, AirflowTaskTimeout) as error:
         raise TikTokUnconfirmedError(
             "PULL_FROM_URL: TikTok may have taken this video or not, and a second try might post it twice. "
             "Look in the creator's profile, drafts and inbox; if it is not there after an hour, clear the "
@@ -211,6 +226,11 @@ def _init_upload(init: Init, plans: Sequence[ChunkPlan]) -> tuple[ChunkPlan, Pub
 
 def _refuses_chunks(error: TikTokRequestError) -> bool:
     return error.code in ("invalid_param", "invalid_params") and "chunk" in error.detail.lower()
+
+
+def _secrets_of(upload_url: str) -> list[str]:
+    """Give the URL and, since a part of it may be logged alone, what its query carries."""
+    return [upload_url, *(value for _, value in parse_qsl(urlsplit(upload_url).query) if len(value) > 8)]
 
 
 def _uploaded(ask: Ask, publish_id: str) -> int | None:

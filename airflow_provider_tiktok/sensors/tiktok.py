@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import BaseSensorOperator, Context, PokeReturnValue, conf
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    Context,
+    PokeReturnValue,
+    conf,
+)
 
 from airflow_provider_tiktok.publishing.arguments import as_bool, as_seconds
 
@@ -16,6 +24,9 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok.api.models import PublishStatus
     from airflow_provider_tiktok.hooks.tiktok import TikTokHook
     from airflow_provider_tiktok.publishing.status import Watch
+
+#: Whoever sets one of these paces the sensor alone.
+_PACE = frozenset({"poke_interval", "exponential_backoff", "max_wait"})
 
 
 class TikTokPublishStatusSensor(BaseSensorOperator):
@@ -49,6 +60,7 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
         "tiktok_conn_id",
     )
     ui_color = "#d8f6f5"
+    _watch: Watch | None = None
 
     def __init__(
         self,
@@ -61,11 +73,8 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
         tiktok_conn_id: str = "tiktok_default",
         **kwargs: Any,
     ) -> None:
-        if isinstance(poll_interval, int | float) and "poke_interval" not in kwargs:
-            # the same growing pauses as the trigger's, by the means that sensors have for it
-            growing = {"poke_interval": min(5.0, poll_interval), "exponential_backoff": True}
-            kwargs = {**growing, "max_wait": float(poll_interval), **kwargs}
         super().__init__(**kwargs)
+        self._paced = _PACE.isdisjoint(kwargs) and _PACE.isdisjoint(kwargs.get("default_args") or ())
         self.publish_id = publish_id
         self.wait_for_creator = wait_for_creator
         self.wait_for_post_id = wait_for_post_id
@@ -80,12 +89,12 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
 
         return TikTokHook(self.tiktok_conn_id)
 
-    @cached_property
-    def _watch(self) -> Watch:
+    def _new_watch(self, context: Context) -> Watch:
         from airflow_provider_tiktok.publishing.status import Watch
 
         interval = as_seconds("poll_interval", self.poll_interval)
-        return Watch(interval, **self._finish_line())
+        waited = _rescheduled_for(context) if self.reschedule else 0.0
+        return Watch(interval, waited=waited, **self._finish_line())
 
     def _finish_line(self) -> dict[str, bool]:
         names = ("wait_for_creator", "wait_for_post_id")
@@ -93,10 +102,17 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Look once, then wait: here, or in the triggerer."""
-        if not as_bool("deferrable", self.deferrable):
-            return super().execute(context)
-        seen = self.poke(context)
-        return seen.xcom_value if seen else self._defer()
+        self._watch = None
+        if self._paced:
+            self._pace()
+        return super().execute(context)
+
+    def _pace(self) -> None:
+        """Let the pauses grow as the trigger's do, by the means that sensors have for it."""
+        longest = as_seconds("poll_interval", self.poll_interval)
+        self.poke_interval = min(5.0, longest)
+        self.exponential_backoff = True
+        self.max_wait = timedelta(seconds=longest)
 
     def _defer(self) -> NoReturn:
         from airflow_provider_tiktok.publishing.status import check_publish_id
@@ -115,22 +131,43 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
         )
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once."""
+        """Look once; where the wait is the triggerer's, defer to it."""
+        deferrable = as_bool("deferrable", self.deferrable)
+        seen = self._look(context)
+        if not seen and deferrable:
+            self._defer()
+        return seen
+
+    def _look(self, context: Context) -> PokeReturnValue:
         from airflow_provider_tiktok.exceptions import TikTokError
         from airflow_provider_tiktok.publishing.status import check_publish_id
 
         publish_id = check_publish_id(self.publish_id)
+        watch = self._watch = self._watch or self._new_watch(context)
         try:
             status = self.hook.publish_status(publish_id)
         except TikTokError as error:
-            if not self._watch.is_passing(error):
+            if not watch.is_passing(error):
                 raise
             self.log.info("Publish %s: the status cannot be asked just now: %s", publish_id, error)
             return PokeReturnValue(is_done=False)
         self.log.info("Publish %s: %s.", publish_id, status.status)
-        if not self._watch.is_over(status):
+        if not watch.is_over(status):
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self._result(publish_id, status))
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume as in Airflow 3: Airflow 2 knows no never_fail here, and retries a sensor that timed out."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except (AirflowSkipException, AirflowSensorTimeout):
+            raise
+        except AirflowException as error:
+            if self.never_fail:
+                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+            if next_method != "execute_complete" and "timeout" in str(error):
+                raise AirflowSensorTimeout(str(error)) from error
+            raise
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Take up what the trigger told."""
@@ -145,3 +182,11 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
             return publish_result(self.hook, publish_id, status)
         finally:
             self.hook.close()
+
+
+def _rescheduled_for(context: Context) -> float:
+    """Tell for how many seconds this sensor has been rescheduled."""
+    ti: Any = context["ti"]
+    ask = getattr(ti, "get_first_reschedule_date", None)
+    began = ask(context) if ask else ti.start_date  # Airflow 2 keeps the first start there
+    return (datetime.now(UTC) - began).total_seconds() if began else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -72,10 +73,13 @@ class TikTokPublishStatusTrigger(BaseTrigger):
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _wait(self, watch: Watch) -> dict[str, Any]:
-        async with TikTokHook.shared(self.tiktok_conn_id) as hook:
+        hook: TikTokHook | None = None
+        async with AsyncExitStack() as stack:
             while True:
                 await asyncio.sleep(watch.pause())
                 try:
+                    if hook is None:
+                        hook = await stack.enter_async_context(TikTokHook.shared(self.tiktok_conn_id))
                     status = await hook.apublish_status(self.publish_id)
                 except TikTokError as error:
                     if not watch.is_passing(error):

@@ -1,0 +1,2 @@
+"""Tests of airflow_provider_tiktok/operators."""
+

@@ -1,0 +1,151 @@
+"""Parts of a publish that are hard to bring about from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout
+
+from airflow_provider_tiktok import exceptions as errors
+from airflow_provider_tiktok.api.chunks import ChunkPlan
+from airflow_provider_tiktok.api.models import FileUpload, PublishInit, PullFromUrl
+from airflow_provider_tiktok.exceptions import TikTokError, answer_error
+from airflow_provider_tiktok.publishing.video import (
+    _init_upload,
+    _missing_range,
+    _refuses_chunks,
+    _secrets_of,
+    check_pull_url,
+    start_pull,
+)
+
+URL = "https://media.example.com/video.mp4"
+
+
+def raising(error: BaseException) -> Callable[[FileUpload | PullFromUrl], PublishInit]:
+    def init(_: FileUpload | PullFromUrl) -> PublishInit:
+        raise error
+
+    return init
+
+
+class TestPull:
+    @pytest.mark.parametrize(
+        "error",
+        [
+            errors.TikTokNoAnswerError("lost"),
+            errors.TikTokProtocolError("garbage"),
+            answer_error("video init", "internal_error", http_status=500),
+            answer_error("video init", "", http_status=502),
+            AirflowTaskTimeout("execution_timeout"),
+        ],
+        ids=repr,
+    )
+    def test_tiktok_may_have_acted(self, error: BaseException) -> None:
+        with pytest.raises(errors.TikTokUnconfirmedError) as caught:
+            start_pull(raising(error), URL)
+        assert isinstance(caught.value, AirflowFailException)
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            errors.TikTokNothingSentError("refused"),
+            errors.TikTokStoreError("no database"),
+            answer_error("video init", "rate_limit_exceeded", http_status=429),
+            answer_error("video init", "spam_risk_too_many_posts", http_status=403),
+            answer_error("video init", "access_token_invalid", http_status=401),
+        ],
+        ids=repr,
+    )
+    def test_tiktok_has_not_acted(self, error: TikTokError) -> None:
+        """A retry is safe."""
+        with pytest.raises(type(error)) as caught:
+            start_pull(raising(error), URL)
+        assert not isinstance(caught.value, AirflowFailException)
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://media.example.com/a.mp4",
+            "HTTPS://MEDIA.example.com/a.mp4?Signature=x%2F&b=c",
+            "https://media.example.com:8443/a%20b.mp4",
+            "https://bücher.example/a.mp4",
+        ],
+    )
+    def test_urls(self, url: str) -> None:
+        check_pull_url(url, is_local=False)
+
+    @pytest.mark.parametrize(
+        "url", ["http://127.0.0.1:8765/a.mp4", "http://localhost/a.mp4", "http://[::1]/a.mp4"]
+    )
+    def test_urls_of_a_local_tiktok(self, url: str) -> None:
+        check_pull_url(url, is_local=True)
+        with pytest.raises(errors.TikTokInputError):
+            check_pull_url(url, is_local=False)
+
+
+class TestInit:
+    @pytest.mark.parametrize("code", ["invalid_param", "invalid_params"])
+    @pytest.mark.parametrize("text", ["The chunk size is invalid", "The total chunk count is invalid"])
+    def test_tries_another_cut(self, code: str, text: str) -> None:
+        first, second = ChunkPlan(30, 30, 1), ChunkPlan(30, 10, 3)
+        asked: list[Any] = []
+
+        def init(source: FileUpload | PullFromUrl) -> PublishInit:
+            asked.append(source)
+            if len(asked) == 1:
+                raise answer_error("video init", code, detail=text, http_status=400)
+            return PublishInit("p", "u")
+
+        assert _init_upload(init, [first, second]) == (second, PublishInit("p", "u"))
+        assert asked == [FileUpload(30, 30, 1), FileUpload(30, 10, 3)]
+
+    def test_the_last_cut_tells_its_own_refusal(self) -> None:
+        error = answer_error("video init", "invalid_params", detail="The chunk size is invalid")
+        with pytest.raises(errors.TikTokRequestError) as caught:
+            _init_upload(raising(error), [ChunkPlan(30, 30, 1)])
+        assert caught.value is error
+
+    def test_a_lost_answer_is_no_reason_for_another_cut(self) -> None:
+        asked: list[Any] = []
+
+        def init(source: FileUpload | PullFromUrl) -> PublishInit:
+            asked.append(source)
+            raise errors.TikTokNoAnswerError("The chunk was lost")
+
+        with pytest.raises(errors.TikTokNoAnswerError):
+            _init_upload(init, [ChunkPlan(30, 30, 1), ChunkPlan(30, 10, 3)])
+        assert len(asked) == 1
+
+    def test_other_codes_that_speak_of_chunks(self) -> None:
+        error = answer_error("video init", "spam_risk_text", detail="chunky")
+        assert not _refuses_chunks(error)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("uploaded", "index"),
+    [
+        (None, 2),
+        (0, 0),
+        (1, 0),
+        (9, 0),
+        (10, 1),
+        (11, 1),
+        (19, 1),
+        (20, 2),
+        (25, 2),
+        (34, 2),
+        (35, 2),
+        (99, 2),
+    ],
+)
+def test_the_range_that_is_missing(uploaded: int | None, index: int) -> None:
+    assert _missing_range(ChunkPlan(35, 10, 3), uploaded) == index
+
+
+def test_an_upload_urls_secrets() -> None:
+    token = "t" * 40
+    url = f"https://open-upload.tiktokapis.com/upload/?upload_id=7600000000000000001&upload_token={token}&v=2"
+    assert _secrets_of(url) == [url, "7600000000000000001", token]
