@@ -169,9 +169,7 @@ def test_answer_before_the_last_range(said: Said, sent: list[int], pauses: list[
 
 
 @pytest.mark.parametrize("status", [200, 201])
-def test_early_and_silent_about_progress_is_for_the_status_to_say(
-    status: int, pauses: list[float]
-) -> None:
+def test_early_and_silent_about_progress_is_for_the_status_to_say(status: int, pauses: list[float]) -> None:
     """A range in the middle cannot complete an upload: a gateway's own 200 must not pass for TikTok's."""
     server = Scripted(status)
     assert make(server).send() is UploadEnd.ASK_STATUS

@@ -1,2 +1,1 @@
 """Tests of airflow_provider_tiktok/operators."""
-
