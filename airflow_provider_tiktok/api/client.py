@@ -60,12 +60,14 @@ class Policy:
     :param rate_window: seconds of TikTok's minute
     :param patience: how many of those minutes a call may wait after 429; 0 = 429 is raised at once
     :param deadline: seconds a request may take in all
+    :param repeats: how often a call that may be repeated is
     """
 
     base_url: str
     rate_window: float = 60.0
     patience: int = 0
     deadline: float = DEADLINE_SECONDS
+    repeats: int = REPEATS
 
 
 @dataclass(frozen=True)
@@ -95,13 +97,13 @@ def _flow(call: Call[T], policy: Policy) -> _Flow[T]:
                 raise
             renewed, token = True, (yield _NeedToken(refused=token))
         except TikTokRateLimitError:
-            if minutes >= policy.patience:
+            if minutes >= policy.patience or not call.patient:
                 raise
             minutes += 1
             # TikTok's minute slides, so a part of it may be enough; jitter keeps tasks from coming together
             yield _Pause(policy.rate_window * random.uniform(0.5, 1.0))  # noqa: S311
         except TikTokError as error:
-            if repeats >= REPEATS or not _may_repeat(call, error):
+            if repeats >= policy.repeats or not _may_repeat(call, error):
                 raise
             yield _Pause(min(LONGEST_PAUSE, FIRST_PAUSE * 2**repeats) * random.uniform(0.5, 1.0))  # noqa: S311
             repeats += 1

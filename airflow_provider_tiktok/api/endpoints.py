@@ -47,6 +47,7 @@ class Call(Generic[T]):
     :param method: HTTP method
     :param form: whether it is an OAuth endpoint: form in, flat JSON out, no bearer token
     :param repeatable: whether it may be sent again after its answer was lost
+    :param patient: whether it may wait where a minute's limit was hit; not where the caller asks again anyhow
     """
 
     name: str
@@ -57,6 +58,7 @@ class Call(Generic[T]):
     method: str = "POST"
     form: bool = False
     repeatable: bool = False
+    patient: bool = True
 
     def result(self, answer: Answer) -> T:
         """
@@ -197,7 +199,7 @@ def publish_status(publish_id: str) -> Call[PublishStatus]:
     """
     body = {"publish_id": publish_id}
     read = answers.read_publish_status
-    return Call("status", "/v2/post/publish/status/fetch/", read, body, repeatable=True)
+    return Call("status", "/v2/post/publish/status/fetch/", read, body, repeatable=True, patient=False)
 
 
 def cancel(publish_id: str) -> Call[None]:

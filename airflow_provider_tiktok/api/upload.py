@@ -126,6 +126,8 @@ class Upload:
     """
     One upload of one video.
 
+    ``sealed`` tells whether its last range was begun: from then on it may be posted.
+
     :param transport: sends the ranges
     :param url: from the init; checked by :func:`check_upload_url`
     :param plan: the ranges as the init declared them
@@ -150,7 +152,7 @@ class Upload:
         self._source = source
         self._content_type = content_type
         self._progress = progress
-        self._sealed = False
+        self.sealed = False
         self._in_doubt = False
 
     def send(self, index: int = 0) -> UploadEnd:
@@ -164,7 +166,7 @@ class Upload:
         """
         end = self._send(index) if index < self.plan.count else UploadEnd.ASK_STATUS
         if end is UploadEnd.ASK_STATUS:
-            self._sealed = self._in_doubt = True
+            self.sealed = self._in_doubt = True
         return end
 
     def _send(self, index: int) -> UploadEnd:
@@ -174,9 +176,9 @@ class Upload:
         try:
             for _ in range(3 * self.plan.count + TRIES):
                 pieces = pieces or ReadAhead(self._source, self.plan, index)
-                self._sealed |= index == self.plan.last
+                self.sealed |= index == self.plan.last
                 result = self._put(index, pieces, meter)
-                verdict = _verdict(result, sealed=self._sealed)
+                verdict = _verdict(result, sealed=self.sealed)
                 if verdict is _Verdict.ASK:
                     return UploadEnd.ASK_STATUS
                 if verdict in _FAILURES:
@@ -198,7 +200,7 @@ class Upload:
         finally:
             if pieces:
                 pieces.close()
-        if self._sealed:
+        if self.sealed:
             return UploadEnd.ASK_STATUS
         first, stop = self.plan.bounds(index)
         raise TikTokUploadError(
@@ -236,7 +238,7 @@ class Upload:
         """Give the range to send next; the plan's count if none is left."""
         if verdict is _Verdict.AGAIN:
             return index
-        if verdict is _Verdict.DONE and (self._sealed or told is None):
+        if verdict is _Verdict.DONE and (self.sealed or told is None):
             return self.plan.count
         if told is not None:
             return self.plan.next_after(told)

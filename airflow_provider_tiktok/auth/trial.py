@@ -8,7 +8,12 @@ from airflow_provider_tiktok.api import endpoints
 from airflow_provider_tiktok.api.client import Client, Policy
 from airflow_provider_tiktok.auth.account import Account
 from airflow_provider_tiktok.auth.grant import seed_grant
-from airflow_provider_tiktok.exceptions import TikTokAppError, TikTokRequestError, TikTokTokenError
+from airflow_provider_tiktok.exceptions import (
+    TikTokAppError,
+    TikTokConsentError,
+    TikTokRequestError,
+    TikTokTokenError,
+)
 
 DEADLINE_SECONDS = 10.0
 
@@ -34,7 +39,7 @@ def try_account(account: Account) -> str:
     :return: what was found
     :raises TikTokError: it does not work; the message says why
     """
-    policy = Policy(account.base_url, deadline=DEADLINE_SECONDS)
+    policy = Policy(account.base_url, deadline=DEADLINE_SECONDS, repeats=0)
     seed = seed_grant(account)
     client = Client(policy, _Given(seed.access_token))
     try:
@@ -44,6 +49,10 @@ def try_account(account: Account) -> str:
             except TikTokTokenError:
                 if not seed.refresh_token:
                     raise
+            except TikTokConsentError:
+                return (
+                    "TikTok takes the access token, which lacks the scope user.info.basic to say whose it is."
+                )
             else:
                 return f"TikTok answers for {user.display_name or user.open_id or 'this creator'}."
         _try_app(client, account)

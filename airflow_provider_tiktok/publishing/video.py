@@ -158,7 +158,7 @@ def start_upload(
             content_type=content_type,
             progress=lambda: _uploaded(ask, publish_id),
         )
-        if upload.send() is UploadEnd.ASK_STATUS:
+        if _sent(upload, publish_id) is UploadEnd.ASK_STATUS:
             with started(publish_id):
                 _settle(upload, ask, publish_id)
     finally:
@@ -222,6 +222,16 @@ def _init_upload(init: Init, plans: Sequence[ChunkPlan]) -> tuple[ChunkPlan, Pub
                 raise
             log.info("TikTok refused ranges of %d bytes; trying others: %s", plan.chunk_size, error)
     return last, init(last.source_info)
+
+
+def _sent(upload: Upload, publish_id: str) -> UploadEnd:
+    try:
+        return upload.send()
+    except AirflowTaskTimeout:
+        if not upload.sealed:
+            raise
+        with started(publish_id):  # the last range may have arrived
+            raise
 
 
 def _refuses_chunks(error: TikTokRequestError) -> bool:

@@ -16,7 +16,6 @@ from airflow_provider_tiktok.auth import trial
 from airflow_provider_tiktok.auth.account import Account, Seed
 from airflow_provider_tiktok.exceptions import (
     TikTokAppError,
-    TikTokConsentError,
     TikTokError,
     TikTokNoAnswerError,
     TikTokRateLimitError,
@@ -74,6 +73,20 @@ def nothing_refreshed(tiktok: TikTok) -> object:
 
 
 LIVING = replace(ACCOUNT, seed=Seed("rft.0", "act.0", time.time() + 3600))
+
+
+def test_a_token_that_may_not_say_whose_it_is_works_all_the_same(tiktok: TikTok) -> None:
+    """A draft needs ``video.upload`` and nothing else."""
+    tiktok.user = lambda: envelope("scope_not_authorized", status=401)
+    assert "user.info.basic" in trial.try_account(LIVING)
+
+
+def test_nothing_is_repeated(tiktok: TikTok) -> None:
+    """Somebody sits before the page and waits."""
+    tiktok.user = httpx.ConnectError("no route")
+    with pytest.raises(TikTokError):
+        trial.try_account(LIVING)
+    assert len(tiktok.asked) == 1
 
 
 @pytest.mark.parametrize("seed", [LIVING.seed, Seed("rft.0", "act.0"), Seed("", "act.0")])
@@ -138,9 +151,3 @@ def test_app_without_that_kind_of_token_is_known_all_the_same(tiktok: TikTok, co
     """Key and secret were found right before the grant was refused."""
     tiktok.app = oauth(code)
     assert "knows the app" in trial.try_account(ACCOUNT)
-
-
-def test_missing_scope_is_told(tiktok: TikTok) -> None:
-    tiktok.user = lambda: envelope("scope_not_authorized", status=401)
-    with pytest.raises(TikTokConsentError):
-        trial.try_account(LIVING)

@@ -1111,7 +1111,7 @@ class TestNeverTwice:
         genuine = upload.Upload.send
 
         def send(self: upload.Upload, index: int = 0) -> upload.UploadEnd:
-            if self._sealed:
+            if self.sealed:
                 raise errors.TikTokMediaReadError("the disk is gone")
             return genuine(self, index)
 
@@ -1119,6 +1119,30 @@ class TestNeverTwice:
         ends = tries(operator(video, **DIRECT), 3)
         assert [type(end) for end in ends] == [errors.TikTokUnconfirmedError]
         assert tiktok.publishes[0].publish_id in str(ends[0])
+
+    @pytest.mark.parametrize(("sent", "kind"), [(1, AirflowTaskTimeout), (3, errors.TikTokUnconfirmedError)])
+    def test_a_task_that_runs_out_of_time_while_it_uploads(
+        self,
+        *,
+        tiktok: Sandbox,
+        connect: Connect,
+        ranges: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        sent: int,
+        kind: type[BaseException],
+    ) -> None:
+        """Before the last range it may be retried; from then on it may be posted."""
+        connect()
+        genuine = upload.Upload._put
+
+        def put(self: upload.Upload, index: int, *rest: Any) -> Any:
+            if index == sent - 1:
+                raise AirflowTaskTimeout("execution_timeout")
+            return genuine(self, index, *rest)
+
+        monkeypatch.setattr(upload.Upload, "_put", put)
+        with pytest.raises(kind):
+            run(operator(ranges, chunk_size=6_000_000, **DIRECT))
 
     def test_an_upload_that_is_gone_before_its_end(
         self, tiktok: Sandbox, connect: Connect, clock: FakeClock, ranges: Path
