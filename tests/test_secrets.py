@@ -63,5 +63,7 @@ def test_no_secret_is_written_anywhere_while_the_grant_rotates_and_posts_fail():
     task_log = "".join(text for name, text in texts.items() if "task_id=upload" in name)
     assert "spam_risk_text" in "".join(texts.values()), "the logs that are searched hold the failure"
     assert "Publish v_pub_file" in task_log, "the logs that are searched hold the upload"
+    assert len(secrets) > 10, "a client secret, access and refresh tokens, and keys of upload URLs"
+    assert all(len(secret) > 10 for secret in secrets)
     leaks = [name for name, text in texts.items() for secret in secrets if secret in text]
     assert leaks == []

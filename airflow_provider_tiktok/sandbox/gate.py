@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -64,7 +65,7 @@ class Call:
             )
 
 
-class Kind:
+class Kind(ABC):
     """
     One of the three ways in which TikTok's endpoints take requests and refuse them.
 
@@ -74,14 +75,15 @@ class Kind:
 
     buffered = True
 
+    @abstractmethod
     async def admit(self, call: Call) -> None:
         """
         Check what all endpoints of this kind have in common, and read the body.
 
         :param call: the request.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def refuse(self, world: World, refusal: Refusal) -> Response:
         """
         Say no.
@@ -89,7 +91,6 @@ class Kind:
         :param world: the sandbox.
         :param refusal: why.
         """
-        raise NotImplementedError
 
 
 Handler = Callable[[Call], Awaitable[Response]]
