@@ -77,7 +77,8 @@ class StandaloneAirflow:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._client.close()
-        _end(list(self._processes()))
+        while processes := list(self._processes()):  # some may have been started meanwhile
+            _end(processes)
         if not self.keep_home:
             shutil.rmtree(self.home, ignore_errors=True)
 
@@ -152,10 +153,17 @@ class StandaloneAirflow:
         return answer.json()
 
     def _processes(self) -> Iterator[psutil.Process]:
-        """Find every process of this Airflow: they have its home in their environment, and no other has."""
+        """
+        Find every process of this Airflow: all that are in the session which :meth:`__enter__` began.
+
+        Not by their environment, which Airflow's servers and workers overwrite when they rename themselves,
+        nor by their parents, whom some outlive.
+        """
+        if self._process is None:
+            return
         for process in psutil.process_iter():
-            with suppress(psutil.Error):
-                if process.environ().get("AIRFLOW_HOME") == str(self.home):
+            with suppress(psutil.Error, ProcessLookupError):
+                if os.getsid(process.pid) == self._process.pid:
                     yield process
 
 
