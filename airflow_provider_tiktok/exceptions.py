@@ -191,7 +191,7 @@ class Code:
     fix: str
 
 
-_LOGIN = "let the creator allow the app again and put the new refresh_token into the Connection"
+_LOGIN = "let the creator allow the app again: airflow-tiktok login --conn-id, with the id of the Connection"
 _BAD_REQUEST = Code(
     TikTokRequestError, Who.DEVELOPER, Helps.NOTHING, "correct the argument that TikTok's message names"
 )
@@ -337,7 +337,7 @@ CODES: dict[str, Code] = {
     "publish_cancelled": Code(
         TikTokRequestError, Who.DEVELOPER, Helps.NOTHING, "nothing: it was cancelled through the API"
     ),
-    "auth_removed": Code(TikTokConsentError, Who.CREATOR, Helps.NOTHING, f"allow the app again: {_LOGIN}"),
+    "auth_removed": Code(TikTokConsentError, Who.CREATOR, Helps.NOTHING, _LOGIN),
     "spam_risk_text": Code(
         TikTokRequestError, Who.DEVELOPER, Helps.NOTHING, "change the caption: TikTok took it for spam"
     ),

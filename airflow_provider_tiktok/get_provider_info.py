@@ -37,6 +37,7 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": _modules("sensors"),
         "hooks": _modules("hooks"),
         "triggers": _modules("triggers"),
+        "config": _CONFIG,
         "connection-types": [
             {
                 "connection-type": "tiktok",
@@ -56,6 +57,35 @@ def get_provider_info() -> dict[str, Any]:
         ],
     }
 
+
+_CONFIG = {
+    "tiktok": {
+        "description": "Settings of the TikTok provider; the same on all hosts.",
+        "options": {
+            "token_store": {
+                "description": (
+                    "Dotted path of a class that keeps the live grant of each account instead of Airflow's "
+                    "Variables: no arguments, methods load(conn_id) and save(conn_id, text)."
+                ),
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "my_company.airflow.VaultStore",
+                "default": "",
+            },
+            "claim_write_seconds": {
+                "description": (
+                    "How long a write to an Airflow Variable may take, so that two hosts never refresh one "
+                    "grant at a time: a refresh waits a quarter longer than that. Raise it where Airflow's API "
+                    "server is slow."
+                ),
+                "version_added": "0.1.0",
+                "type": "float",
+                "example": None,
+                "default": "8.0",
+            },
+        },
+    }
+}
 
 _CONN_FIELDS = {
     "refresh_token": _field(

@@ -10,8 +10,10 @@ value ever read would stay in the log masker of the process for ever.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 
 from airflow.providers.common.compat.sdk import Variable
@@ -21,22 +23,56 @@ from airflow_provider_tiktok.exceptions import TikTokStoreError
 log = logging.getLogger(__name__)
 
 _PROBES = 2
+_SENSITIVE = ("api", "key", "passw", "passphrase", "proxy", "proxies", "secret", "token", "authorization", "service_account")
 
 
-def read(key: str) -> str | None:
+def name(kind: str, conn_id: str, *rest: str) -> str:
+    """
+    Give the name of a Variable, neutral whatever the Connection is called.
+
+    :param kind: what is kept
+    :param conn_id: whose
+    :param rest: what tells it from others of that kind
+    """
+    full = "__".join((f"tiktok_{kind}", conn_id, *rest))
+    if len(full) > 200 or any(word in conn_id.lower() for word in _SENSITIVE):
+        full = "__".join((f"tiktok_{kind}", hashlib.sha256(conn_id.encode()).hexdigest()[:16], *rest))
+    return full
+
+
+def read(key: str, before: Callable[[], None] | None = None) -> str | None:
     """
     Read a value.
 
     :param key: name of the Variable
+    :param before: called before each look
     :return: the value; None only if it is proven that there is none
     :raises TikTokStoreError: it cannot be told whether there is one
     """
+    if before:
+        before()
     value = _get(key)
     for _ in range(_PROBES):
         if value is not None:
             return value
+        if before:
+            before()
         value = _get_between_probes(key)
     return value
+
+
+def put(key: str, value: str) -> None:
+    """
+    Write a value, without a look at what came of it.
+
+    :param key: name of the Variable
+    :param value: text; must hold no secret in clear
+    :raises TikTokStoreError: it may or may not be written
+    """
+    try:
+        Variable.set(key, value)
+    except Exception as error:
+        raise TikTokStoreError(f"Airflow's Variable {key} could not be written ({type(error).__name__}).") from None
 
 
 def write(key: str, value: str) -> None:

@@ -11,6 +11,8 @@ _home = tempfile.mkdtemp(prefix="airflow-home-")
 atexit.register(shutil.rmtree, _home, ignore_errors=True)
 os.environ["AIRFLOW_HOME"] = _home
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+# what is written in memory is there at once: a refresh need not wait for ten seconds
+os.environ["AIRFLOW__TIKTOK__CLAIM_WRITE_SECONDS"] = "0.2"
 
 from collections.abc import Callable, Iterator  # noqa: E402 - Airflow must not be imported before this
 from pathlib import Path  # noqa: E402

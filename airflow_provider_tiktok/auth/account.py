@@ -60,6 +60,11 @@ class Seed:
     scope: str = ""
 
     @property
+    def given(self) -> bool:
+        """Whether there is a grant at all."""
+        return bool(self.refresh_token or self.access_token)
+
+    @property
     def fingerprint(self) -> str:
         """Tells one login from the next, without telling the tokens (which are long and random)."""
         given = self.refresh_token or self.access_token

@@ -12,9 +12,10 @@ import base64
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+from airflow_provider_tiktok import register
 from airflow_provider_tiktok.api.answers import DEFAULT_EXPIRES_IN
 from airflow_provider_tiktok.api.models import Token
 from airflow_provider_tiktok.auth.account import Account
@@ -29,34 +30,53 @@ _CLEAR: dict[str, Callable[[Any], Any]] = {
     "open_id": str,
     "scope": str,
     "seed": str,
+    "past_seeds": lambda seeds: tuple(str(seed) for seed in seeds),
 }
+#: Logins that are remembered as past; a process that runs with an older Connection than these is an oddity.
+_REMEMBERED_SEEDS = 20
 
 
-@dataclass(frozen=True)
-class Grant:
+@dataclass(frozen=True, kw_only=True)
+class State:
     """
-    What a creator has allowed, as it is now.
+    What may be known of a grant without its tokens.
 
-    :param access_token: sent with each call
-    :param refresh_token: gives the next grant, once
     :param expires_at: of the access token, seconds since 1970; 0 = not known
     :param lifetime: seconds the access token had when it was new
     :param refresh_expires_at: of the refresh token, seconds since 1970; 0 = not known
     :param open_id: the creator
     :param scope: what was allowed, comma-separated; empty = not known
-    :param seed: fingerprint of the Connection's grant that this one comes from
-    :param generation: how many refreshes since; the higher wins
+    :param seed: fingerprint of the login (the Connection's grant) that this one comes from
+    :param past_seeds: fingerprints of the logins before it
+    :param generation: how many refreshes since the login; the higher wins
     """
 
-    access_token: str = field(repr=False)
-    refresh_token: str = field(repr=False)
     expires_at: float = 0.0
     lifetime: float = 7200.0
     refresh_expires_at: float = 0.0
     open_id: str = ""
     scope: str = ""
     seed: str = ""
+    past_seeds: tuple[str, ...] = ()
     generation: int = 0
+
+
+@dataclass(frozen=True)
+class Grant(State):
+    """
+    What a creator has allowed, as it is now.
+
+    :param access_token: sent with each call
+    :param refresh_token: gives the next grant, once
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+
+    @property
+    def state(self) -> State:
+        """What may be shown of it."""
+        return State(**{each.name: getattr(self, each.name) for each in fields(State)})
 
     def lives(self, now: float) -> bool:
         """Tell whether the access token can be used: one without a known end can, until TikTok refuses it."""
@@ -92,17 +112,25 @@ class Grant:
             open_id=token.open_id or self.open_id,
             scope=token.scope or self.scope,
             seed=self.seed,
+            past_seeds=self.past_seeds,
             generation=self.generation + 1,
         )
 
 
-def seed_grant(account: Account) -> Grant:
+def seed_grant(account: Account, past_seeds: tuple[str, ...] = ()) -> Grant:
     """
     Give the grant as the Connection has it.
 
     :param account: read from the Connection
+    :param past_seeds: fingerprints of the logins that this one replaces
+    :raises TikTokConfigError: it has none
     """
     seed = account.seed
+    if not seed.given:
+        raise TikTokConfigError(
+            f"Connection {account.conn_id}: there is no grant. What to do: airflow-tiktok login --conn-id "
+            f"{account.conn_id}, or put the refresh_token that TikTok gave into the Connection's extra."
+        )
     return Grant(
         access_token=seed.access_token,
         refresh_token=seed.refresh_token,
@@ -112,6 +140,7 @@ def seed_grant(account: Account) -> Grant:
         open_id=seed.open_id,
         scope=seed.scope,
         seed=seed.fingerprint,
+        past_seeds=past_seeds[-_REMEMBERED_SEEDS:],
     )
 
 
@@ -128,16 +157,20 @@ def written(grant: Grant, account: Account) -> str:
     return json.dumps({"format": _FORMAT, **clear, "sealed": sealed})
 
 
-def seed_of(text: str) -> str:
+def clear_fields(text: str, conn_id: str) -> State:
     """
-    Tell which login a grant that was written down comes from; needs no key.
+    Read what a grant that was written down says in clear; needs no key.
 
     :param text: from :func:`written`
+    :param conn_id: for the error
+    :raises TikTokConfigError: it is no grant
     """
     try:
-        return str(json.loads(text)["seed"])
-    except (ValueError, TypeError, KeyError):
-        return ""
+        given = json.loads(text)
+        given.setdefault("past_seeds", [])  # the first release knew none
+        return State(**{name: made(given[name]) for name, made in _CLEAR.items()})
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise _unreadable(conn_id) from None
 
 
 def read_back(text: str, account: Account) -> Grant:
@@ -150,16 +183,21 @@ def read_back(text: str, account: Account) -> Grant:
     """
     from cryptography.fernet import InvalidToken
 
+    state = clear_fields(text, account.conn_id)
     try:
-        fields = json.loads(text)
-        tokens = json.loads(_fernet(account).decrypt(fields["sealed"].encode()))
-        return Grant(**tokens, **{name: made(fields[name]) for name, made in _CLEAR.items()})
+        tokens = json.loads(_fernet(account).decrypt(json.loads(text)["sealed"].encode()))
+        return Grant(**tokens, **{name: getattr(state, name) for name in _CLEAR})
     except (InvalidToken, ValueError, TypeError, KeyError, AttributeError):
-        raise TikTokConfigError(
-            f"Connection {account.conn_id}: the stored grant cannot be read. Either the client secret "
-            "(password) has changed since it was stored, or something else has written to its Variable. Let "
-            "the creator allow the app again, and put the new refresh_token into the Connection."
-        ) from None
+        raise _unreadable(account.conn_id) from None
+
+
+def _unreadable(conn_id: str) -> TikTokConfigError:
+    return TikTokConfigError(
+        f"Connection {conn_id}: the stored grant cannot be read. Either the client secret (password) has "
+        "changed since it was stored, or something else has written to its place. What to do: airflow-tiktok "
+        f"login --conn-id {conn_id}; if that does not help, remove the Variable "
+        f"{register.name('grant', conn_id)} (or what your token store keeps) and log in again."
+    )
 
 
 def _fernet(account: Account):  # type: ignore[no-untyped-def]  # cryptography takes 40 ms to import

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from airflow_provider_tiktok.api.models import (
     VideoPost,
 )
 from airflow_provider_tiktok.auth.account import Account, read_account
+from airflow_provider_tiktok.auth.grant import State
 from airflow_provider_tiktok.auth.keeper import TokenKeeper
 from airflow_provider_tiktok.auth.trial import try_account
 from airflow_provider_tiktok.exceptions import TikTokError, TikTokStoreError
@@ -110,7 +112,10 @@ class TikTokHook(BaseHook):
 
     @cached_property
     def _keeper(self) -> TokenKeeper:
-        return TokenKeeper(self.account, masks=self._masks)
+        keeper = TokenKeeper(self.account, masks=self._masks)
+        # a hook that nobody closes must not leave while TikTok's answer is on its way
+        weakref.finalize(self, keeper.close)
+        return keeper
 
     @cached_property
     def _client(self) -> Client:
@@ -253,7 +258,24 @@ class TikTokHook(BaseHook):
 
     def granted_scope(self) -> str:
         """Tell which scopes the creator has allowed, comma-separated; empty = not known."""
-        return self._keeper.scope()
+        return self._keeper.state().scope
+
+    async def agranted_scope(self) -> str:
+        """Tell which scopes the creator has allowed, comma-separated; empty = not known."""
+        await self._aopen()
+        return (await self._keeper.astate()).scope
+
+    def renew_grant(self) -> State:
+        """
+        Refresh the grant now, whether or not its end is near, and tell what is known of it.
+
+        A refresh token dies when it rests too long (180 days as of 2026-11-02); the example DAG
+        ``tiktok_keep_accounts_fresh`` calls this for each account. Safe at any time and anywhere: it is done
+        under the same claim as every refresh.
+
+        :raises TikTokConsentError: TikTok does not accept the grant: the creator has to allow the app again
+        """
+        return self._keeper.renew()
 
     def test_connection(self) -> tuple[bool, str]:
         """

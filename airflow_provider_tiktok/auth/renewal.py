@@ -1,0 +1,277 @@
+"""
+The one place where a refresh token is spent: once, by one process of all hosts, and its answer is kept.
+
+TikTok rotates (2026-11-02): a refresh kills the refresh token that it was made with, at once. So a refresh is
+made under a claim, which is for one generation of one login; the answer is saved, and read back, before
+anybody uses it; and who holds an answer that cannot be saved yet does not stop trying.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_tiktok import register
+from airflow_provider_tiktok.api import endpoints
+from airflow_provider_tiktok.api.client import DEADLINE_SECONDS, Client, Policy
+from airflow_provider_tiktok.api.models import Token
+from airflow_provider_tiktok.auth.account import Account
+from airflow_provider_tiktok.auth.grant import Grant, State, clear_fields, read_back, seed_grant, written
+from airflow_provider_tiktok.auth.store import GrantStore
+from airflow_provider_tiktok.auth.turns import turn
+from airflow_provider_tiktok.claim import Claim, Held, Pace
+from airflow_provider_tiktok.exceptions import (
+    TikTokConfigError,
+    TikTokConsentError,
+    TikTokNothingSentError,
+    TikTokServerError,
+    TikTokStoreError,
+)
+
+log = logging.getLogger(__name__)
+
+READ_PAUSES = (0.5, 1.0, 2.0, 4.0)
+SEND_PAUSES = (0.5, 1.0, 2.0)
+_warned: set[str] = set()
+
+
+def save_pauses() -> Iterator[float]:
+    """Give the seconds between two tries to save: there is no last one."""
+    return itertools.chain((0.2, 0.5, 1, 2, 4, 8), itertools.repeat(15))
+
+
+class Renewal:
+    """
+    Reads and renews the live grant of one account.
+
+    :param account: read from the Connection
+    :param store: where the grant is kept
+    :param client: calls TikTok's token endpoint
+    """
+
+    def __init__(self, account: Account, store: GrantStore, client: Client) -> None:
+        self._account, self._store, self._client = account, store, client
+        self._pace = Pace.of(conf.getfloat("tiktok", "claim_write_seconds", fallback=8.0))
+        self._kept: Grant | None = None
+        self._held: tuple[Grant, Held] | None = None
+        self._replaced: State | None = None
+
+    # --- which grant is the live one ---
+
+    def current(self, pauses: Iterable[float] = READ_PAUSES) -> Grant:
+        """
+        Give the live grant: the stored one, or the Connection's where that is a newer login or the only one.
+
+        :param pauses: seconds between two tries to read it
+        :raises TikTokStoreError: it cannot be told
+        :raises TikTokConfigError: there is none, or it cannot be read
+        """
+        for pause in pauses:
+            try:
+                return self._current()
+            except TikTokStoreError as error:
+                log.info("The stored grant cannot be read yet, trying again in %s s: %s", pause, error)
+                time.sleep(pause)
+        return self._current()
+
+    def _current(self) -> Grant:
+        stored, kept = self._stored(), self._kept
+        if kept is not None and kept.seed == stored.seed and kept.generation > stored.generation:
+            return self._keep(kept)  # a write that was long on its way has put an older one over it
+        return stored
+
+    def _stored(self) -> Grant:
+        account, seed = self._account, self._account.seed
+        text = self._store.load(account.conn_id)
+        if text is None:
+            self._check_unspent()
+            return seed_grant(account)
+        kept = clear_fields(text, account.conn_id)
+        if not seed.given or seed.fingerprint == kept.seed:
+            return read_back(text, account)
+        if seed.fingerprint not in kept.past_seeds:
+            self._replaced = kept
+            return seed_grant(account, past_seeds=(*kept.past_seeds, kept.seed))
+        self._warn_of_old_seed()
+        return read_back(text, account)
+
+    def _check_unspent(self) -> None:
+        """See that nobody has come to the second renewal of this login, else reading its grant has failed."""
+        if register.read(self._claim_key(self._account.seed.fingerprint, 1)) is not None:
+            raise TikTokStoreError(
+                f"Connection {self._account.conn_id}: the stored grant cannot be found, but was there, and "
+                "the refresh token in the Connection has been spent since. If somebody has deleted it: "
+                f"airflow-tiktok login --conn-id {self._account.conn_id}."
+            )
+
+    def _warn_of_old_seed(self) -> None:
+        conn_id = self._account.conn_id
+        if conn_id not in _warned:
+            _warned.add(conn_id)
+            log.warning(
+                "Connection %s, as this process sees it, holds an older login than the stored grant, which "
+                "is used. Where Connections come from environment variables, update them on every host.",
+                conn_id,
+            )
+
+    # --- the next grant ---
+
+    def renewed(
+        self, is_good: Callable[[Grant], bool], *, patient: bool, waits: Callable[[], object] = lambda: None
+    ) -> Grant | None:
+        """
+        Give a grant that is good, whoever makes it.
+
+        :param is_good: tells whether a grant needs no renewal
+        :param patient: whether to wait for another process of this machine that is at it
+        :param waits: called while others are waited for; may raise
+        :return: None if another process is at it and must not be waited for
+        :raises TikTokConsentError: TikTok does not accept the grant: the creator has to allow the app again
+        """
+        key = register.name("grant", self._account.conn_id)
+        with turn(f"{self._account.base_url} {key}", patience=self._pace.ttl * patient, waits=waits) as mine:
+            if not mine and not patient:
+                return None
+            grant = self.current()
+            while not is_good(grant):
+                found = self._take(grant, waits)
+                if isinstance(found, Held):
+                    return self._exchanged(grant, found)
+                grant = found
+            return grant
+
+    def _take(self, grant: Grant, waits: Callable[[], object]) -> Held | Grant:
+        """Get the right to renew a grant, or the one that has come after it."""
+        if not grant.refresh_token:
+            raise TikTokConfigError(
+                f"Connection {self._account.conn_id}: the access token is not valid any more, and without a "
+                "refresh_token there is no new one. What to do: airflow-tiktok login --conn-id "
+                f"{self._account.conn_id}."
+            )
+
+        def outcome() -> Grant | None:
+            waits()
+            try:
+                return self._newer_than(grant, pauses=())
+            except TikTokStoreError:
+                return None
+
+        if self._held is not None and self._held[0] == grant and self._has_time(self._held[1]):
+            found: Held | Grant = self._held[1]  # in since an earlier try
+        else:
+            key = self._claim_key(grant.seed, grant.generation)
+            guards = f"renewal of generation {grant.generation}"
+            found = Claim(key, self._pace, guards=guards).take(outcome)
+        if isinstance(found, Held):
+            self._held = (grant, found)
+            return self._newer_than(grant) or found
+        return found
+
+    def _newer_than(self, grant: Grant, pauses: Iterable[float] = READ_PAUSES) -> Grant | None:
+        newest = self.current(pauses)
+        return newest if (newest.seed, newest.generation) != (grant.seed, grant.generation) else None
+
+    def _has_time(self, held: Held) -> bool:
+        return held.left() > self._pace.hold / 8
+
+    def _exchanged(self, grant: Grant, held: Held) -> Grant:
+        """Trade the refresh token for the next grant, and keep that."""
+        asked = time.time()
+        try:
+            token = self._asked(grant, held)
+        except TikTokConsentError:
+            if newer := self._newer_than(grant):
+                return newer  # whoever made it, it is ours too
+            raise
+        # no lifetime is taken for longer than it is; the pauses in between only make it shorter
+        fresh = self._keep(grant.refreshed(token, asked))
+        log.info(
+            "Refreshed the access token of connection %s (generation %d).",
+            self._account.conn_id,
+            fresh.generation,
+        )
+        self._tidy(fresh)
+        return fresh
+
+    def _asked(self, grant: Grant, held: Held) -> Token:
+        """Ask TikTok, and again where it surely has not rotated; a lost answer is for the caller's retry."""
+        for pause in (*SEND_PAUSES, None):
+            if not self._has_time(held):
+                break
+            try:
+                return self._client_for(held).call(self._call(grant))
+            except (TikTokNothingSentError, TikTokServerError) as error:
+                if pause is None:
+                    raise
+                log.info("The access token could not be refreshed yet: %s", error)
+                time.sleep(pause)
+        raise TikTokStoreError(
+            f"Connection {self._account.conn_id}: the right to refresh the access token ran out before "
+            "TikTok had answered. Let the task be retried."
+        )
+
+    def _client_for(self, held: Held) -> Client:
+        """Give a client whose request surely ends before the claim does."""
+        deadline = min(DEADLINE_SECONDS, held.left() * 0.9)
+        policy = Policy(self._account.base_url, deadline=deadline, repeats=0)
+        return Client(policy, transport=self._client.transport)
+
+    def _call(self, grant: Grant) -> endpoints.Call[Token]:
+        account = self._account
+        call = endpoints.refresh_token(
+            account.client_key, account.client_secret, refresh_token=grant.refresh_token
+        )
+        return replace(call, name=f"{call.name} of connection {account.conn_id}")
+
+    # --- keeping it ---
+
+    def _keep(self, grant: Grant) -> Grant:
+        """Save what is now the only live grant, however long that takes; give way only to a newer one."""
+        text = written(grant, self._account)
+        self._kept = grant
+        for pause in save_pauses():
+            try:
+                if newer := self._successor(grant, text):
+                    self._kept = None
+                    return newer
+                break
+            except TikTokStoreError as error:
+                log.warning("The new grant could not be saved yet, trying again in %s s: %s", pause, error)
+                time.sleep(pause)
+        return grant
+
+    def _successor(self, grant: Grant, text: str) -> Grant | None:
+        """Save a grant, unless the store has one that must not be overwritten; give that."""
+        there = self._store.load(self._account.conn_id)
+        if there is not None and there != text and self._is_newer(there, grant):
+            return read_back(there, self._account)
+        if there != text:
+            self._store.save(self._account.conn_id, text)
+        return None
+
+    def _is_newer(self, text: str, grant: Grant) -> bool:
+        try:
+            there = clear_fields(text, self._account.conn_id)
+        except TikTokConfigError:
+            return False  # whatever has been put there, it is no grant
+        if there.seed == grant.seed:
+            return there.generation >= grant.generation
+        return grant.seed in there.past_seeds
+
+    def _tidy(self, grant: Grant) -> None:
+        """Remove claims that are over: who comes late for one finds in the store what has been done."""
+        past = grant.generation - 2
+        if past >= 0 and past != 1:  # that of generation 1 stays: it proves that the seed has been spent
+            register.remove(self._claim_key(grant.seed, past))
+        if (old := self._replaced) is not None and old.seed != grant.seed:
+            for generation in {1, old.generation - 1, old.generation}:
+                register.remove(self._claim_key(old.seed, generation))
+            self._replaced = None
+
+    def _claim_key(self, seed: str, generation: int) -> str:
+        return register.name("claim", self._account.conn_id, seed, str(generation))
