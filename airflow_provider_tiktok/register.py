@@ -12,32 +12,72 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import secrets
+import sys
 from collections.abc import Callable
 from contextlib import suppress
-
-from airflow.providers.common.compat.sdk import Variable
+from typing import Any
 
 from airflow_provider_tiktok.exceptions import TikTokStoreError
 
 log = logging.getLogger(__name__)
 
-_PROBES = 2
-_SENSITIVE = ("api", "key", "passw", "passphrase", "proxy", "proxies", "secret", "token", "authorization", "service_account")
+#: What keeps the values; None = Airflow's Variable, whichever this process can use. For tests.
+Variable: Any = None
+
+# Where Airflow lists its Variables, the list is the proof, and these are there for good measure.
+_PROOFS = 2
+# Elsewhere there is nothing else: should half of all reads fail, one by one and without a word, n proofs
+# are wrong once in 2 ** (2n + 1) times. They take 10 to 15 ms an operation, a few times a refresh.
+_PROOFS_WITHOUT_LIST = 6
+
+_LONGEST = 200  # the database has room for 250
+# What Airflow takes for sensitive in a name: the words of 2.11, 3.0 and 3.3 together. They are fixed here,
+# not asked of Airflow or of its configuration: a name must be the same on every host, whatever is installed
+# and configured there, and after an upgrade.
+_SENSITIVE = (
+    "access_key",
+    "access_token",
+    "api_key",
+    "apikey",
+    "auth_header",
+    "authorization",
+    "bearer",
+    "connection_string",
+    "dsn",
+    "keyfile_dict",
+    "passphrase",
+    "passwd",
+    "password",
+    "private_key",
+    "proxies",
+    "proxy",
+    "secret",
+    "service_account",
+    "service_key",
+    "token",
+    "webhook_url",
+)
+# Airflow 3 puts names into URLs as they are: a "#" would cut them off.
+_ORDINARY = re.compile(r"[A-Za-z0-9_.~-]+")
+_DIGEST = re.compile(r"sha256-[0-9a-f]{32}")
 
 
 def name(kind: str, conn_id: str, *rest: str) -> str:
     """
-    Give the name of a Variable, neutral whatever the Connection is called.
+    Give the name of the Variable that holds something of an account.
 
-    :param kind: what is kept
-    :param conn_id: whose
-    :param rest: what tells it from others of that kind
+    :param kind: what it holds
+    :param conn_id: of the Connection; a digest stands for one that would make the name look sensitive, too
+        long, or unfit for a URL
+    :param rest: what else tells it from others
     """
-    full = "__".join((f"tiktok_{kind}", conn_id, *rest))
-    if len(full) > 200 or any(word in conn_id.lower() for word in _SENSITIVE):
-        full = "__".join((f"tiktok_{kind}", hashlib.sha256(conn_id.encode()).hexdigest()[:16], *rest))
-    return full
+    given = "__".join((f"tiktok_{kind}", conn_id, *rest))
+    if len(given) <= _LONGEST and _is_ordinary(conn_id) and not _looks_sensitive(given):
+        return given
+    digest = hashlib.sha256(conn_id.encode(errors="surrogatepass")).hexdigest()[:32]
+    return "__".join((f"tiktok_{kind}", f"sha256-{digest}", *rest))
 
 
 def read(key: str, before: Callable[[], None] | None = None) -> str | None:
@@ -45,20 +85,21 @@ def read(key: str, before: Callable[[], None] | None = None) -> str | None:
     Read a value.
 
     :param key: name of the Variable
-    :param before: called before each look
+    :param before: called immediately before each look at the Variable; two operations follow the last one
     :return: the value; None only if it is proven that there is none
     :raises TikTokStoreError: it cannot be told whether there is one
     """
-    if before:
-        before()
-    value = _get(key)
-    for _ in range(_PROBES):
-        if value is not None:
-            return value
-        if before:
+
+    def look() -> str | None:
+        if before is not None:
             before()
-        value = _get_between_probes(key)
-    return value
+        return _get(key)
+
+    try:
+        value = look()
+        return value if value is not None else _look_between_probes(key, look)
+    except TikTokStoreError as error:
+        raise TikTokStoreError(f"It cannot be told what Airflow's Variable {key} holds. {error}") from None
 
 
 def put(key: str, value: str) -> None:
@@ -67,12 +108,12 @@ def put(key: str, value: str) -> None:
 
     :param key: name of the Variable
     :param value: text; must hold no secret in clear
-    :raises TikTokStoreError: it may or may not be written
+    :raises TikTokStoreError: Airflow says that it could not be written; it may be there all the same
     """
     try:
-        Variable.set(key, value)
-    except Exception as error:
-        raise TikTokStoreError(f"Airflow's Variable {key} could not be written ({type(error).__name__}).") from None
+        _variable().set(key, value)
+    except Exception as error:  # each Airflow raises something of its own, and its text may tell the value
+        raise TikTokStoreError(_failed(f"{key} could not be written", error)) from None
 
 
 def write(key: str, value: str) -> None:
@@ -83,17 +124,17 @@ def write(key: str, value: str) -> None:
     :param value: text; must hold no secret in clear
     :raises TikTokStoreError: it is not proven that the value is kept
     """
-    try:
-        Variable.set(key, value)
-    except Exception as error:  # each Airflow raises something of its own: reading back is what counts
-        log.debug("Writing Variable %s raised %s.", key, type(error).__name__)
-    if _get(key) != value:
-        raise TikTokStoreError(
-            f"Airflow's Variable {key} could not be written, or does not read back what was written. Either "
-            "the metadata database does not answer just now, or an environment variable "
-            f"AIRFLOW_VAR_{key.upper()} or a secrets backend holds the same name and hides it: remove it "
-            "there."
-        )
+    with suppress(TikTokStoreError):  # reading back is what counts
+        put(key, value)
+    with suppress(TikTokStoreError):
+        if _get(key) == value:
+            return
+    raise TikTokStoreError(
+        f"Airflow's Variable {key} could not be written, or does not read back what was written. Either "
+        "the metadata database does not answer just now, or an environment variable "
+        f"AIRFLOW_VAR_{key.upper()} or a secrets backend holds the same name and hides it: remove it "
+        "there."
+    )
 
 
 def remove(key: str) -> None:
@@ -103,30 +144,95 @@ def remove(key: str) -> None:
     :param key: name of the Variable
     """
     with suppress(Exception):  # whatever cannot be removed is only untidy
-        Variable.delete(key)
+        _variable().delete(key)
+
+
+def _look_between_probes(key: str, look: Callable[[], str | None]) -> str | None:
+    """
+    Look again, while proving that what is written can be read: only then is nothing really nothing.
+
+    Whoever writes next counts the time from the last look on. So what can be done before it is done before.
+    """
+    probe = f"tiktok_probe__{secrets.token_hex(8)}"
+    keys = getattr(_variable(), "keys", None)  # since Airflow 3.3; it raises if it fails
+    listed = False
+    proofs = _PROOFS if keys else _PROOFS_WITHOUT_LIST
+    try:
+        for left in reversed(range(proofs)):
+            if keys and not left:
+                listed = _is_listed(key, keys)
+            nonce = secrets.token_hex(8)
+            put(probe, nonce)
+            value = look()
+            if value is not None:
+                return value
+            if _get(probe) != nonce:
+                raise TikTokStoreError(
+                    "What was written a moment ago is not there. See that the metadata database answers."
+                )
+    finally:
+        remove(probe)
+    if listed:
+        raise TikTokStoreError(
+            "Airflow lists it, but does not give its value. Either the metadata database does not answer "
+            "just now, or the value was encrypted with a Fernet key that Airflow has no more: then remove it."
+        )
+    return None
+
+
+def _is_listed(key: str, keys: Callable[..., Any]) -> bool:
+    try:
+        return key in keys(prefix=key)
+    except Exception as error:
+        raise TikTokStoreError(_failed(f"{key} could not be listed", error)) from None
 
 
 def _get(key: str) -> str | None:
+    """Give the value, or None, which may mean that there is none."""
     try:
-        value = Variable.get(key)
-    except Exception as error:  # absence and failure look alike here; the probe tells them apart
-        log.debug("Reading Variable %s raised %s.", key, type(error).__name__)
+        value = _variable().get(key)
+    except Exception as error:
+        if not _says_absent(error):
+            raise TikTokStoreError(_failed(f"{key} could not be read", error)) from None
         return None
     return value if isinstance(value, str) else None
 
 
-def _get_between_probes(key: str) -> str | None:
-    """Look once more, while proving that what is written can be read: only then is nothing really nothing."""
-    nonce = secrets.token_hex(8)
-    probe = f"tiktok_probe__{nonce}"
-    try:
-        write(probe, nonce)
-        value = _get(key)
-        if value is None and _get(probe) != nonce:
-            raise TikTokStoreError(
-                f"Airflow's Variable {key} cannot be read just now: what was written a moment ago is not "
-                "there. See that the metadata database answers."
-            )
-    finally:
-        remove(probe)
-    return value
+def _says_absent(error: Exception) -> bool:
+    """Tell whether an error is Airflow's word for absence, and for most of its own failures."""
+    code = getattr(getattr(error, "error", None), "error", None)  # in a task or trigger of Airflow 3
+    return isinstance(error, KeyError) or getattr(code, "value", None) == "VARIABLE_NOT_FOUND"
+
+
+def _failed(what: str, error: Exception) -> str:
+    raised = type(error).__name__
+    return f"Variable {what} ({raised}). See that Airflow's API server and metadata database answer."
+
+
+def _variable() -> Any:
+    """
+    Give the Variable class that this process can use.
+
+    In a task or trigger of Airflow 3 a supervisor is asked, in all else the database: each class can do only
+    one of them. It is chosen anew each time, since Airflow forks tasks from processes that are none.
+    """
+    if Variable is not None:
+        return Variable
+    # the test that Airflow's own Variable makes
+    if hasattr(sys.modules.get("airflow.sdk.execution_time.task_runner"), "SUPERVISOR_COMMS"):
+        from airflow.providers.common.compat.sdk import Variable as AirflowVariable
+    else:
+        # the compat module gives Airflow 3's other one, which cannot write without a supervisor
+        from airflow.models.variable import Variable as AirflowVariable  # noqa: TID251
+    return AirflowVariable
+
+
+def _is_ordinary(conn_id: str) -> bool:
+    # one that looks like a digest is none, else two conn_ids could have one name
+    return bool(_ORDINARY.fullmatch(conn_id)) and not _DIGEST.fullmatch(conn_id)
+
+
+def _looks_sensitive(text: str) -> bool:
+    text = text.lower()
+    # 3.3 takes "api-key" for "api_key"
+    return any(word in each for each in (text, re.sub(r"\W+", "_", text)) for word in _SENSITIVE)
