@@ -23,7 +23,9 @@ WAITING_MODULES = (
     "airflow_provider_tiktok.media.readable",
     "airflow_provider_tiktok.publishing.status",
     "airflow_provider_tiktok.publishing.video",
+    "airflow_provider_tiktok.auth.grant",
     "airflow_provider_tiktok.auth.keeper",
+    "airflow_provider_tiktok.auth.renewal",
 )
 SENSOR_MODULES = ("airflow.sdk.bases.sensor", "airflow.sensors.base")
 SAMPLE = Path(__file__).parents[1] / "example_dags" / "media" / "sample.mp4"

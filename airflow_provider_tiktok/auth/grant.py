@@ -169,7 +169,7 @@ def clear_fields(text: str, conn_id: str) -> State:
         given = json.loads(text)
         given.setdefault("past_seeds", [])  # the first release knew none
         return State(**{name: made(given[name]) for name, made in _CLEAR.items()})
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise _unreadable(conn_id) from None
 
 

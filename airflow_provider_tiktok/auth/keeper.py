@@ -10,17 +10,22 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextvars
+import copy
 import logging
 import os
 import random
 import threading
 import time
 from collections import deque
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import TypeAlias
 from weakref import WeakSet
 
+import airflow
 from airflow.providers.common.compat.sdk import mask_secret
+from packaging.version import Version
 
 from airflow_provider_tiktok.api.client import Client, Policy
 from airflow_provider_tiktok.auth.account import Account
@@ -33,23 +38,68 @@ log = logging.getLogger(__name__)
 
 #: After a refresh that failed, this long goes by before a token that still lives is to be refreshed again.
 AGAIN_SECONDS = 30.0
+#: So long does a hook that nobody has closed wait for a renewal; it takes a few seconds.
+SETTLE_SECONDS = 60.0
 
 
 class _StoppedError(TikTokError):
     """Nobody waits for the renewal any more."""
 
 
-@dataclass
+#: An error is handed over as a value: each who waits for it raises one of their own.
+_Outcome: TypeAlias = Grant | BaseException
+
+
+@dataclass(eq=False)
 class _Flight:
     """
     A renewal that is on its way.
 
     :param usable: the first token that can be used: one that lives on while the next is made, or the next
     :param landed: the outcome
+    :param wanted: whether anybody will use what comes of it; if not, it waits for nobody else's
+    :param thread: in which it flies
     """
 
-    usable: Future[Grant] = field(default_factory=Future)
-    landed: Future[Grant] = field(default_factory=Future)
+    usable: Future[_Outcome] = field(default_factory=Future)
+    landed: Future[_Outcome] = field(default_factory=Future)
+    wanted: bool = True
+    thread: int = 0
+
+    def check_wanted(self) -> None:
+        """Raise where it would wait in vain; at an interpreter's end threads are joined before anything."""
+        if not self.wanted or not threading.main_thread().is_alive():
+            raise _StoppedError("The renewal was not waited for.")
+
+
+def _token_of(outcome: _Outcome) -> str:
+    if isinstance(outcome, BaseException):
+        raise _own(outcome)
+    return outcome.access_token
+
+
+def _own(error: BaseException) -> BaseException:
+    """Give an error like another: raised in many threads, one and the same would grow with each of them."""
+    try:
+        own = copy.copy(error)
+    except Exception:  # not every class can be made anew from what it shows
+        return error
+    own.__cause__, own.__suppress_context__ = error.__cause__, error.__suppress_context__
+    return own.with_traceback(error.__traceback__)
+
+
+def _two_may_ask(version: str) -> bool:
+    """
+    Tell whether a thread may read Variables while a task's main thread talks to Airflow.
+
+    In the task processes of Airflow 3.0 to 3.2.0 each might get the other's answer (apache/airflow 64894).
+
+    :param version: Airflow's
+    """
+    return not (3, 0, 0) <= Version(version).release < (3, 2, 1)
+
+
+_waits = not _two_may_ask(airflow.__version__)
 
 
 class TokenKeeper:
@@ -77,10 +127,12 @@ class TokenKeeper:
         self._grant: Grant | None = None
         self._refused: deque[str] = deque(maxlen=8)
         self._again_at = 0.0
+        self._renewed_at = 0.0
         self._jitter = random.random()  # noqa: S311
         self._lock = threading.Lock()
         self._flight: _Flight | None = None
-        self._stopping = False
+        self._closed = False
+        _keepers.add(self)
 
     def token(self, refused: str = "") -> str:
         """
@@ -91,15 +143,15 @@ class TokenKeeper:
         :raises TikTokConfigError: there is no grant
         :raises TikTokStoreError: Airflow cannot say which grant is the live one
         """
-        while isinstance(found := self._found(refused), Future):
-            if (token := found.result().access_token) not in self._refused:
+        while isinstance(found := self._found(refused, waits=_waits), Future):
+            if (token := _token_of(found.result())) not in self._refused:
                 return token
         return found
 
     async def atoken(self, refused: str = "") -> str:
         """Give a live access token without blocking the event loop; raises as :meth:`token` does."""
         while isinstance(found := self._found(refused), Future):
-            if (token := (await asyncio.wrap_future(found)).access_token) not in self._refused:
+            if (token := _token_of(await asyncio.wrap_future(found))) not in self._refused:
                 return token
         return found
 
@@ -115,26 +167,52 @@ class TokenKeeper:
 
     def renew(self) -> State:
         """Have a grant that is newer than the one in use; raises as :meth:`token` does."""
-        self.token(refused=self.token())
+        began = time.monotonic()
+        token = self.token()
+        if self._renewed_at < began:  # else it had ended, and there is a new one already
+            self.token(refused=token)
         return self.state()
 
     def close(self) -> None:
         """Close the connections, but not under a renewal: the answer on its way holds the only live grant."""
-        self._stopping = True
-        interruption: BaseException | None = None
-        while (flight := self._flight) is not None:
+        self._closed = True
+        with ExitStack() as stack:
+            stack.callback(self._close_unless_flying)
+            self.settle()
+
+    def settle(self, seconds: float | None = None) -> None:
+        """
+        Wait for a renewal of ours that is on its way; one that waits for another process's is let go.
+
+        Does not wait where the renewal may be waiting for this thread: in an event loop, through which a
+        triggerer reads Variables, and in the renewal's own thread, in which the garbage collector may come to
+        a hook that nobody has closed. The process does not end before it, either way.
+
+        :param seconds: at most; None = until it has landed
+        """
+        end = None if seconds is None else time.monotonic() + seconds
+        left, interruption = seconds, None
+        while (flight := self._flight) is not None and (left is None or left > 0):
+            flight.wanted = False
+            if flight.thread == threading.get_ident() or _in_event_loop():
+                break
             try:
-                flight.landed.exception()
+                wait([flight.landed], left)
             except BaseException as error:  # a signal, which is not lost: it has to wait
                 interruption = error
-        self._client.close()
+            left = None if end is None else end - time.monotonic()
         if interruption is not None:
             raise interruption
 
     # --- what is in hand ---
 
-    def _found(self, refused: str) -> str | Future[Grant]:
-        """Give a token that can be used now, or what will bring one."""
+    def _found(self, refused: str, *, waits: bool = False) -> str | Future[_Outcome]:
+        """
+        Give a token that can be used now, or what will bring one.
+
+        :param refused: see :meth:`token`
+        :param waits: no token while a renewal is on its way
+        """
         with self._lock:
             if refused and refused not in self._refused:
                 self._refused.append(refused)
@@ -145,9 +223,9 @@ class TokenKeeper:
             if spare and time.monotonic() < self._again_at:
                 return spare
             flight = self._flight or self._depart()
-            if spare:
+            if spare and not waits:
                 return spare
-            return flight.landed if flight.usable.done() else flight.usable
+            return flight.landed if waits or flight.usable.done() else flight.usable
 
     def _good(self, grant: Grant) -> bool:
         return grant.access_token not in self._refused and not grant.due(time.time(), self._jitter)
@@ -164,37 +242,46 @@ class TokenKeeper:
     # --- the renewal in its thread ---
 
     def _depart(self) -> _Flight:
-        flight = self._flight = _Flight()
+        """Begin a renewal; the lock is held, so that its thread does nothing before this has returned."""
+        flight = _Flight()
         flight.usable.set_running_or_notify_cancel()  # who waits may give up, and takes nothing down with it
         flight.landed.set_running_or_notify_cancel()
-        _finish_before_exit(self)
         context = contextvars.copy_context()  # Airflow keeps there to whom a log line belongs
-        threading.Thread(target=context.run, args=(self._fly, flight), name="tiktok-grant").start()
+        thread = threading.Thread(target=context.run, args=(self._fly, flight), name="tiktok-grant")
+        try:
+            self._flight = flight
+            _finish_before_exit(self)
+            thread.start()
+        except BaseException:  # a signal, or no thread is to be had; one that has begun finds it is not meant
+            self._flight = None
+            _flying.discard(self)
+            raise
         return flight
 
     def _fly(self, flight: _Flight) -> None:
-        grant: Grant | None = None
-        failure: BaseException | None = None
+        with self._lock:
+            if self._flight is not flight:
+                return
+            flight.thread = threading.get_ident()
         try:
-            grant = self._renewed(flight)
+            outcome: _Outcome = self._renewed(flight)
         except BaseException as error:  # whoever waits has to hear of it
-            failure = error
+            outcome = error
         with self._lock:
             self._flight = None
+            _flying.discard(self)
+        if self._closed:
+            self._close_unless_flying()
         for waited in (flight.usable, flight.landed):
-            if waited.done():
-                continue
-            if grant is not None:
-                waited.set_result(grant)
-            else:
-                waited.set_exception(failure)
+            if not waited.done():
+                waited.set_result(outcome)
 
     def _renewed(self, flight: _Flight) -> Grant:
         """Find a grant that is good, or make it; one that still lives is handed out at once."""
         held = self._grant
         try:
             grant = self._renewal.current()
-        except TikTokError as error:
+        except Exception as error:
             if held is None or not self._lives(held):
                 raise
             return self._lives_on(held, error)
@@ -205,28 +292,46 @@ class TokenKeeper:
         if lives:
             flight.usable.set_result(grant)
         try:
-            renewed = self._renewal.renewed(self._good, patient=not lives, waits=self._check_wanted)
-        except TikTokError as error:
-            if not lives:
+            renewed = self._renewal.renewed(self._good, patient=not lives, waits=flight.check_wanted)
+        except Exception as error:
+            if not self._lives(grant):
                 raise
             return self._lives_on(grant, error)
         if renewed is None:
             return self._lives_on(grant, None)
+        if renewed.access_token in self._refused:  # TikTok has given it once more: it may be right now
+            self._refused.remove(renewed.access_token)
         self._use(renewed)
+        self._renewed_at = time.monotonic()
         return renewed
 
-    def _lives_on(self, grant: Grant, error: TikTokError | None) -> Grant:
+    def _lives_on(self, grant: Grant, error: Exception | None) -> Grant:
         self._again_at = time.monotonic() + AGAIN_SECONDS
         if error is not None and not isinstance(error, _StoppedError):
-            log.warning("The access token lives on, but could not be refreshed early: %s", error)
+            why = error if isinstance(error, TikTokError) else type(error).__name__
+            log.warning("The access token lives on, but could not be refreshed early: %s", why)
         return grant
 
-    def _check_wanted(self) -> None:
-        if self._stopping:
-            raise _StoppedError("The renewal was not waited for.")
+    def _close_unless_flying(self) -> None:
+        if self._flight is None:  # who lands closes
+            self._client.close()
+
+    def _after_fork(self) -> None:
+        """A fork takes no threads along, and what the parent holds is not the child's."""
+        self._lock, self._flight = threading.Lock(), None
+        self._renewal.forget_claim()
 
 
-_flying: WeakSet[TokenKeeper] = WeakSet()
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+_keepers: WeakSet[TokenKeeper] = WeakSet()
+_flying: set[TokenKeeper] = set()
 _registered_in = 0
 
 
@@ -240,5 +345,15 @@ def _finish_before_exit(keeper: TokenKeeper) -> None:
 
 
 def _finish() -> None:
-    for keeper in list(_flying):
-        keeper.close()
+    with ExitStack() as stack:  # a signal while one is waited for loses none of the others
+        for keeper in list(_flying):
+            stack.callback(keeper.close)
+
+
+def _after_fork_in_child() -> None:
+    _flying.clear()
+    for keeper in list(_keepers):
+        keeper._after_fork()  # noqa: SLF001
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

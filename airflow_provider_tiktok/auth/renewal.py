@@ -28,6 +28,7 @@ from airflow_provider_tiktok.claim import Claim, Held, Pace
 from airflow_provider_tiktok.exceptions import (
     TikTokConfigError,
     TikTokConsentError,
+    TikTokError,
     TikTokNothingSentError,
     TikTokServerError,
     TikTokStoreError,
@@ -56,10 +57,14 @@ class Renewal:
 
     def __init__(self, account: Account, store: GrantStore, client: Client) -> None:
         self._account, self._store, self._client = account, store, client
-        self._pace = Pace.of(conf.getfloat("tiktok", "claim_write_seconds", fallback=8.0))
-        self._kept: Grant | None = None
-        self._held: tuple[Grant, Held] | None = None
+        self._pace = _configured_pace()
+        self._newest: Grant | None = None
+        self._held: tuple[str, Held] | None = None
         self._replaced: State | None = None
+
+    def forget_claim(self) -> None:
+        """Go on without the claim that may be held: in a forked process, it is the parent's."""
+        self._held = None
 
     # --- which grant is the live one ---
 
@@ -80,10 +85,29 @@ class Renewal:
         return self._current()
 
     def _current(self) -> Grant:
-        stored, kept = self._stored(), self._kept
-        if kept is not None and kept.seed == stored.seed and kept.generation > stored.generation:
-            return self._keep(kept)  # a write that was long on its way has put an older one over it
-        return stored
+        found, newest = self._stored(), self._newest
+        if newest is not None and newest.seed == found.seed and newest.generation > found.generation:
+            found = self._put_back(newest)
+        self._newest = found
+        return found
+
+    def _put_back(self, grant: Grant) -> Grant:
+        """
+        Save a grant again, over an older one whose write was long on its way.
+
+        Who goes by the older one would spend its refresh token a second time.
+        """
+        log.warning(
+            "Connection %s: an older grant has been written over generation %d, which is put back.",
+            self._account.conn_id,
+            grant.generation,
+        )
+        try:
+            newer = self._successor(grant, written(grant, self._account))
+        except TikTokStoreError as error:  # it is in hand all the same, and the next look tries again
+            log.warning("It could not be put back yet: %s", error)
+            newer = None
+        return grant if newer is None else read_back(newer, self._account)
 
     def _stored(self) -> Grant:
         account, seed = self._account, self._account.seed
@@ -157,18 +181,20 @@ class Renewal:
         def outcome() -> Grant | None:
             waits()
             try:
+                if self._store.load(self._account.conn_id) is None:
+                    return None  # nobody has saved one yet; to prove more takes long, and the claim is watched
                 return self._newer_than(grant, pauses=())
             except TikTokStoreError:
                 return None
 
-        if self._held is not None and self._held[0] == grant and self._has_time(self._held[1]):
+        key = self._claim_key(grant.seed, grant.generation)
+        if self._held is not None and self._held[0] == key and self._has_time(self._held[1]):
             found: Held | Grant = self._held[1]  # in since an earlier try
         else:
-            key = self._claim_key(grant.seed, grant.generation)
             guards = f"renewal of generation {grant.generation}"
             found = Claim(key, self._pace, guards=guards).take(outcome)
         if isinstance(found, Held):
-            self._held = (grant, found)
+            self._held = (key, found)
             return self._newer_than(grant) or found
         return found
 
@@ -181,6 +207,7 @@ class Renewal:
 
     def _exchanged(self, grant: Grant, held: Held) -> Grant:
         """Trade the refresh token for the next grant, and keep that."""
+        written(grant, self._account)  # what cannot be written down must not be asked for
         asked = time.time()
         try:
             token = self._asked(grant, held)
@@ -233,23 +260,28 @@ class Renewal:
     def _keep(self, grant: Grant) -> Grant:
         """Save what is now the only live grant, however long that takes; give way only to a newer one."""
         text = written(grant, self._account)
-        self._kept = grant
+        self._newest = grant
         for pause in save_pauses():
             try:
-                if newer := self._successor(grant, text):
-                    self._kept = None
-                    return newer
+                newer = self._successor(grant, text)
                 break
-            except TikTokStoreError as error:
-                log.warning("The new grant could not be saved yet, trying again in %s s: %s", pause, error)
-                time.sleep(pause)
-        return grant
+            except Exception as error:  # whatever it is, giving up would lose the grant
+                # never as long as it takes to get a claim: after an outage of a quarter of an hour, ours
+                # counts for nothing, and whoever comes next would spend the refresh token a second time
+                seconds = min(pause, self._pace.settle / 3)
+                why = error if isinstance(error, TikTokError) else type(error).__name__
+                log.warning("The new grant could not be saved yet, trying again in %s s: %s", seconds, why)
+                time.sleep(seconds)
+        if newer is None:
+            return grant
+        self._newest = None
+        return read_back(newer, self._account)
 
-    def _successor(self, grant: Grant, text: str) -> Grant | None:
+    def _successor(self, grant: Grant, text: str) -> str | None:
         """Save a grant, unless the store has one that must not be overwritten; give that."""
         there = self._store.load(self._account.conn_id)
         if there is not None and there != text and self._is_newer(there, grant):
-            return read_back(there, self._account)
+            return there
         if there != text:
             self._store.save(self._account.conn_id, text)
         return None
@@ -275,3 +307,13 @@ class Renewal:
 
     def _claim_key(self, seed: str, generation: int) -> str:
         return register.name("claim", self._account.conn_id, seed, str(generation))
+
+
+def _configured_pace() -> Pace:
+    seconds = conf.getfloat("tiktok", "claim_write_seconds", fallback=8.0)
+    try:
+        return Pace.of(seconds)
+    except ValueError:
+        raise TikTokConfigError(
+            f"[tiktok] claim_write_seconds = {seconds:g}: it must be a number of seconds above 0."
+        ) from None

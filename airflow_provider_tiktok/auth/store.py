@@ -81,7 +81,7 @@ class CheckedStore:
         :raises TikTokStoreError: the store raised something
         """
         try:
-            return self._store.load(conn_id)
+            text: object = self._store.load(conn_id)
         except TikTokError:
             raise
         except Exception as error:
@@ -90,6 +90,12 @@ class CheckedStore:
                 f"The token store {self._name} could not load the grant of connection {conn_id} "
                 f"({type(error).__name__}): see that it answers."
             ) from None
+        if text is None or isinstance(text, str):
+            return text
+        raise TikTokStoreError(
+            f"The token store {self._name} gives the grant of connection {conn_id} as {type(text).__name__}: "
+            "it must be text, as it was saved."
+        )
 
     def save(self, conn_id: str, text: str) -> None:
         """

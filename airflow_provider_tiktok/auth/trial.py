@@ -40,10 +40,10 @@ def try_account(account: Account) -> str:
     :raises TikTokError: it does not work; the message says why
     """
     policy = Policy(account.base_url, deadline=DEADLINE_SECONDS, repeats=0)
-    seed = seed_grant(account)
+    seed = account.seed
     client = Client(policy, _Given(seed.access_token))
     try:
-        if seed.lives(time.time()):
+        if seed.given and seed_grant(account).lives(time.time()):
             try:
                 user = client.call(endpoints.user_info())
             except TikTokTokenError:

@@ -29,7 +29,7 @@ from airflow_provider_tiktok.api.models import (
 )
 from airflow_provider_tiktok.auth.account import Account, read_account
 from airflow_provider_tiktok.auth.grant import State
-from airflow_provider_tiktok.auth.keeper import TokenKeeper
+from airflow_provider_tiktok.auth.keeper import SETTLE_SECONDS, TokenKeeper
 from airflow_provider_tiktok.auth.trial import try_account
 from airflow_provider_tiktok.exceptions import TikTokError, TikTokStoreError
 
@@ -113,8 +113,9 @@ class TikTokHook(BaseHook):
     @cached_property
     def _keeper(self) -> TokenKeeper:
         keeper = TokenKeeper(self.account, masks=self._masks)
-        # a hook that nobody closes must not leave while TikTok's answer is on its way
-        weakref.finalize(self, keeper.close)
+        # a hook that nobody closes must not leave while TikTok's answer is on its way. No close(), since its
+        # client may live on; nor for ever, since the garbage collector comes in the middle of anything
+        weakref.finalize(self, keeper.settle, SETTLE_SECONDS)
         return keeper
 
     @cached_property

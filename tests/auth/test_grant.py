@@ -12,12 +12,23 @@ from hypothesis import strategies as st
 
 from airflow_provider_tiktok.api.models import Token
 from airflow_provider_tiktok.auth.account import Account, Seed
-from airflow_provider_tiktok.auth.grant import Grant, read_back, seed_grant, seed_of, written
+from airflow_provider_tiktok.auth.grant import Grant, State, clear_fields, read_back, seed_grant, written
 from airflow_provider_tiktok.exceptions import TikTokConfigError
 
 NOW = 1_800_000_000.0
 ACCOUNT = Account("tiktok_default", "ck", "cs", seed=Seed("rft.0", "act.0", NOW + 3600, "o", "video.publish"))
-GRANT = Grant("act.SECRET", "rft.SECRET", NOW + 7200, 7200.0, NOW + 9e6, "o", "video.publish", "f", 3)
+GRANT = Grant(
+    "act.SECRET",
+    "rft.SECRET",
+    expires_at=NOW + 7200,
+    lifetime=7200.0,
+    refresh_expires_at=NOW + 9e6,
+    open_id="o",
+    scope="video.publish",
+    seed="f",
+    past_seeds=("d", "e"),
+    generation=3,
+)
 
 lifetimes = st.floats(1, 1e7)
 jitters = st.floats(0, 1)
@@ -29,7 +40,7 @@ jitters = st.floats(0, 1)
 @given(lifetime=lifetimes, jitter=jitters, left=st.floats(-1e4, 1e7))
 def test_due(lifetime: float, jitter: float, left: float) -> None:
     """Never with over a tenth (and a minute) left, always at the end; a short life is at least half used."""
-    grant = Grant("a", "r", NOW + left, lifetime)
+    grant = Grant("a", "r", expires_at=NOW + left, lifetime=lifetime)
     margin = max(lifetime / 10, 60.0)
     if left > 1.1 * margin + 1 or left > 0.55 * lifetime + 1:
         assert not grant.due(NOW, jitter)
@@ -40,18 +51,18 @@ def test_due(lifetime: float, jitter: float, left: float) -> None:
 @given(lifetime=st.floats(1, 100), jitter=jitters)
 def test_new_short_lived_token_is_not_due_at_once(lifetime: float, jitter: float) -> None:
     """A sandbox with a fast clock must not refresh at each call."""
-    assert not Grant("a", "r", NOW + lifetime, lifetime).due(NOW, jitter)
+    assert not Grant("a", "r", expires_at=NOW + lifetime, lifetime=lifetime).due(NOW, jitter)
 
 
 @given(jitter=jitters)
 def test_two_hours(jitter: float) -> None:
-    grant = Grant("a", "r", NOW + 7200, 7200.0)
+    grant = Grant("a", "r", expires_at=NOW + 7200, lifetime=7200.0)
     assert not grant.due(NOW + 7200 - 800, jitter)
     assert grant.due(NOW + 7200 - 640, jitter)
 
 
 def test_jitter_spreads() -> None:
-    grant = Grant("a", "r", NOW + 720, 7200.0)
+    grant = Grant("a", "r", expires_at=NOW + 720, lifetime=7200.0)
     assert [grant.due(NOW, jitter) for jitter in (0.0, 0.9)] == [False, True]
 
 
@@ -62,13 +73,13 @@ def test_without_a_known_end_it_lives_until_refused() -> None:
 
 @pytest.mark.parametrize("expires_at", [0.0, NOW + 100])
 def test_without_an_access_token_it_is_due(expires_at: float) -> None:
-    assert Grant("", "r", expires_at).due(NOW, 0.5)
-    assert not Grant("", "r", expires_at).lives(NOW)
+    assert Grant("", "r", expires_at=expires_at).due(NOW, 0.5)
+    assert not Grant("", "r", expires_at=expires_at).lives(NOW)
 
 
 def test_ends_at_its_moment() -> None:
-    assert Grant("a", "r", NOW).lives(NOW - 0.001)
-    assert not Grant("a", "r", NOW).lives(NOW)
+    assert Grant("a", "r", expires_at=NOW).lives(NOW - 0.001)
+    assert not Grant("a", "r", expires_at=NOW).lives(NOW)
 
 
 # --- refreshed ---
@@ -92,7 +103,7 @@ def test_refreshed(
     assert (fresh.expires_at, fresh.lifetime) == (NOW + expires_in, expires_in)
     assert fresh.refresh_expires_at == (NOW + refresh_expires_in if refresh_expires_in else NOW + 9e6)
     assert (fresh.open_id, fresh.scope) == (open_id or "o", scope or "video.publish")
-    assert (fresh.seed, fresh.generation) == ("f", 4)
+    assert (fresh.seed, fresh.past_seeds, fresh.generation) == ("f", ("d", "e"), 4)
 
 
 # --- the Connection's ---
@@ -103,6 +114,20 @@ def test_seed() -> None:
     assert (got.access_token, got.refresh_token, got.expires_at) == ("act.0", "rft.0", NOW + 3600)
     assert (got.open_id, got.scope, got.generation) == ("o", "video.publish", 0)
     assert got.seed == ACCOUNT.seed.fingerprint
+    assert got.past_seeds == ()
+
+
+def test_no_seed_says_how_to_get_one() -> None:
+    with pytest.raises(
+        TikTokConfigError, match=r"tiktok_default.*airflow-tiktok login --conn-id tiktok_default"
+    ):
+        seed_grant(replace(ACCOUNT, seed=Seed()))
+
+
+def test_logins_of_long_ago_are_forgotten() -> None:
+    """A grant must not grow for ever."""
+    past = tuple(str(number) for number in range(100))
+    assert seed_grant(ACCOUNT, past).past_seeds == past[-20:]
 
 
 @pytest.mark.parametrize("left", [5.0, 50.0, 300.0, 600.0])
@@ -126,22 +151,108 @@ def test_seed_of_a_refresh_token_alone_is_due() -> None:
 
 # --- written down ---
 
-texts = st.text(st.characters(codec="utf-8"), max_size=30)
+# lone surrogates too: Python's JSON lets them through
+texts = st.text(st.characters(), max_size=30)
+seconds = st.floats(-1e11, 1e11)
+grants = st.builds(
+    Grant,
+    access_token=texts,
+    refresh_token=texts,
+    expires_at=seconds,
+    lifetime=seconds,
+    refresh_expires_at=seconds,
+    open_id=texts,
+    scope=texts,
+    seed=texts,
+    past_seeds=st.lists(texts, max_size=5).map(tuple),
+    generation=st.integers(0, 10**9),
+)
+
+
+@given(grant=grants)
+def test_round_trip(grant: Grant) -> None:
+    text = written(grant, ACCOUNT)
+    assert text.isascii(), "so that any database and any store keeps it"
+    assert read_back(text, ACCOUNT) == grant
+    assert clear_fields(text, "tiktok_default") == grant.state
 
 
 @given(
-    access=texts, refresh=texts, scope=texts, expires_at=st.floats(0, 1e11), generation=st.integers(0, 10**6)
+    secret=st.text(st.characters(codec="utf-8"), min_size=1, max_size=40),
+    other=st.text(st.characters(codec="utf-8"), min_size=1, max_size=40),
 )
-def test_round_trip(access: str, refresh: str, scope: str, expires_at: float, generation: int) -> None:
-    grant = replace(
-        GRANT,
-        access_token=access,
-        refresh_token=refresh,
-        scope=scope,
-        expires_at=expires_at,
-        generation=generation,
-    )
-    assert read_back(written(grant, ACCOUNT), ACCOUNT) == grant
+def test_any_client_secret_is_a_key_and_no_other_fits(secret: str, other: str) -> None:
+    account = replace(ACCOUNT, client_secret=secret)
+    text = written(GRANT, account)
+    assert read_back(text, account) == GRANT
+    if other != secret:
+        with pytest.raises(TikTokConfigError):
+            read_back(text, replace(ACCOUNT, client_secret=other))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def _no_other_error(text: str) -> None:
+    for read in (lambda: read_back(text, ACCOUNT), lambda: clear_fields(text, "tiktok_default")):
+        try:
+            got = read()
+        except TikTokConfigError as error:
+            assert "tiktok_default" in str(error)
+            assert "SECRET" not in str(error)
+        else:
+            assert isinstance(got, State)
+
+
+@given(text=st.text(max_size=200) | json_values.map(json.dumps))
+def test_any_text_is_a_grant_or_told_to_be_none(text: str) -> None:
+    """Somebody else has written to its place."""
+    _no_other_error(text)
+
+
+@given(name=st.sampled_from([*json.loads(written(GRANT, ACCOUNT))]), value=json_values)
+def test_any_field_may_be_anything(name: str, value: object) -> None:
+    """Somebody has edited it by hand."""
+    _no_other_error(json.dumps(json.loads(written(GRANT, ACCOUNT)) | {name: value}))
+
+
+@given(data=st.data())
+def test_any_cut_or_flip(data: st.DataObject) -> None:
+    text = written(GRANT, ACCOUNT)
+    at = data.draw(st.integers(0, len(text) - 1))
+    _no_other_error(text[:at] + data.draw(st.characters()) + text[at + data.draw(st.integers(0, 5)) :])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("generation", "Infinity"),
+        ("generation", "NaN"),
+        ("expires_at", "1" + "0" * 400),
+        ("generation", "1" * 5000),
+        ("past_seeds", "[" * 100_000),
+        ("open_id", "{" * 100_000),
+    ],
+    ids=["infinite", "no number", "too large", "too long", "deep", "deep too"],
+)
+def test_numbers_and_depths_that_python_stumbles_over(name: str, value: str) -> None:
+    text = written(GRANT, ACCOUNT)
+    fields = json.loads(text)
+    garbled = text.replace(f'"{name}": {json.dumps(fields[name])}', f'"{name}": {value}')
+    assert garbled != text
+    with pytest.raises(TikTokConfigError):
+        read_back(garbled, ACCOUNT)
+
+
+def test_what_the_first_release_wrote_is_read() -> None:
+    """It knew no past logins."""
+    fields = json.loads(written(GRANT, ACCOUNT))
+    del fields["past_seeds"]
+    assert read_back(json.dumps(fields), ACCOUNT) == replace(GRANT, past_seeds=())
 
 
 def test_written_text_tells_no_token_and_what_a_person_wants_to_know() -> None:
@@ -152,7 +263,6 @@ def test_written_text_tells_no_token_and_what_a_person_wants_to_know() -> None:
     assert fields["expires_at"] == NOW + 7200
     assert fields["refresh_expires_at"] == NOW + 9e6
     assert (fields["open_id"], fields["scope"], fields["seed"]) == ("o", "video.publish", "f")
-    assert seed_of(text) == "f"
 
 
 def test_written_text_is_another_each_time() -> None:
@@ -179,7 +289,10 @@ def test_part_that_is_missing(drop: str) -> None:
 def test_what_is_no_grant(text: str) -> None:
     with pytest.raises(TikTokConfigError, match="cannot be read"):
         read_back(text, ACCOUNT)
-    assert seed_of(text) == ""
+    with pytest.raises(
+        TikTokConfigError, match=r"airflow-tiktok login --conn-id tiktok_default.*tiktok_grant__"
+    ):
+        clear_fields(text, "tiktok_default")
 
 
 @pytest.mark.parametrize("at", [0, 10, 60, 100])
@@ -202,5 +315,8 @@ def test_clear_part_of_another_type(name: str, value: object) -> None:
         read_back(json.dumps(fields | {name: value}), ACCOUNT)
 
 
-def test_nothing_secret_in_its_repr() -> None:
+def test_nothing_secret_in_its_repr_or_state() -> None:
     assert "SECRET" not in repr(GRANT)
+    assert "SECRET" not in repr(GRANT.state)
+    assert not {"access_token", "refresh_token"} & set(vars(GRANT.state))
+    assert type(GRANT.state) is State
