@@ -37,6 +37,8 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": _modules("sensors"),
         "hooks": _modules("hooks"),
         "triggers": _modules("triggers"),
+        # `airflow tiktok ...`, from Airflow 3.2 on; older ones do not look at it
+        "cli": [f"{_PACKAGE}.cli.definition.get_tiktok_cli_commands"],
         "config": _CONFIG,
         "connection-types": [
             {

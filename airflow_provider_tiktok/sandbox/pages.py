@@ -46,7 +46,8 @@ def page(title: str, body: str, *, status: int = 200, live: bool = False) -> Res
     headers = {
         "content-security-policy": _POLICY.format(digest=_script_digest()),
         "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
+        # not no-referrer: a browser would send the authorize page's own form with Origin: null
+        "referrer-policy": "same-origin",
         "cache-control": "no-store",
     }
     return HTMLResponse(html, status, headers)

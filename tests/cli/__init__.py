@@ -1,0 +1,3 @@
+"""Tests of ``airflow-tiktok``."""
+
+from __future__ import annotations
