@@ -24,6 +24,7 @@ EXTRAS = (
     "refresh_token",
     "access_token",
     "expires_at",
+    "refresh_expires_at",
     "open_id",
     "scope",
     "media_bucket",
@@ -49,6 +50,7 @@ class Seed:
     :param refresh_token: works once
     :param access_token: optional
     :param expires_at: of the access token, seconds since 1970; 0 = not known
+    :param refresh_expires_at: of the refresh token, likewise
     :param open_id: the creator
     :param scope: what the creator has allowed, comma-separated
     """
@@ -56,6 +58,7 @@ class Seed:
     refresh_token: str = field(default="", repr=False)
     access_token: str = field(default="", repr=False)
     expires_at: float = 0.0
+    refresh_expires_at: float = 0.0
     open_id: str = ""
     scope: str = ""
 
@@ -124,7 +127,8 @@ def read_account(connection: Any, extra: Mapping[str, Any]) -> Account:
         seed=Seed(
             refresh_token=_token(conn_id, extra, "refresh_token"),
             access_token=_token(conn_id, extra, "access_token"),
-            expires_at=_moment(conn_id, extra.get("expires_at")),
+            expires_at=_moment(conn_id, extra, "expires_at"),
+            refresh_expires_at=_moment(conn_id, extra, "refresh_expires_at"),
             open_id=str(extra.get("open_id") or ""),
             scope=str(extra.get("scope") or ""),
         ),
@@ -185,7 +189,8 @@ def _is_loopback(name: str) -> bool:
         return False
 
 
-def _moment(conn_id: str, value: object) -> float:
+def _moment(conn_id: str, extra: Mapping[str, Any], name: str) -> float:
+    value = extra.get(name)
     if value in (None, ""):
         return 0.0
     text = str(value)
@@ -196,7 +201,7 @@ def _moment(conn_id: str, value: object) -> float:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise TikTokConfigError(
-            f"Connection {conn_id}: extra expires_at must be seconds since 1970, or like "
+            f"Connection {conn_id}: extra {name} must be seconds since 1970, or like "
             "2026-11-02T10:00:00+00:00."
         ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -137,6 +137,7 @@ def seed_grant(account: Account, past_seeds: tuple[str, ...] = ()) -> Grant:
         expires_at=seed.expires_at,
         # not told; what is left of it is a bound, but taken for the whole it would never be due
         lifetime=max(float(DEFAULT_EXPIRES_IN), seed.expires_at - time.time()),
+        refresh_expires_at=seed.refresh_expires_at,
         open_id=seed.open_id,
         scope=seed.scope,
         seed=seed.fingerprint,

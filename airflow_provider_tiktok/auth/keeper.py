@@ -14,18 +14,19 @@ import copy
 import logging
 import os
 import random
+import re
 import threading
 import time
 from collections import deque
 from concurrent.futures import Future, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cache
+from importlib import metadata
 from typing import TypeAlias
 from weakref import WeakSet
 
-import airflow
 from airflow.providers.common.compat.sdk import mask_secret
-from packaging.version import Version
 
 from airflow_provider_tiktok.api.client import Client, Policy
 from airflow_provider_tiktok.auth.account import Account
@@ -88,18 +89,18 @@ def _own(error: BaseException) -> BaseException:
     return own.with_traceback(error.__traceback__)
 
 
-def _two_may_ask(version: str) -> bool:
+@cache
+def _two_may_ask() -> bool:
     """
     Tell whether a thread may read Variables while a task's main thread talks to Airflow.
 
     In the task processes of Airflow 3.0 to 3.2.0 each might get the other's answer (apache/airflow 64894).
-
-    :param version: Airflow's
     """
-    return not (3, 0, 0) <= Version(version).release < (3, 2, 1)
-
-
-_waits = not _two_may_ask(airflow.__version__)
+    try:
+        version = metadata.version("apache-airflow-task-sdk")
+    except metadata.PackageNotFoundError:  # Airflow 2, which asks the database
+        return True
+    return tuple(map(int, re.findall(r"\d+", version)[:3])) >= (1, 2, 1)  # Airflow's, less 2
 
 
 class TokenKeeper:
@@ -143,7 +144,7 @@ class TokenKeeper:
         :raises TikTokConfigError: there is no grant
         :raises TikTokStoreError: Airflow cannot say which grant is the live one
         """
-        while isinstance(found := self._found(refused, waits=_waits), Future):
+        while isinstance(found := self._found(refused, waits=not _two_may_ask()), Future):
             if (token := _token_of(found.result())) not in self._refused:
                 return token
         return found
@@ -191,18 +192,23 @@ class TokenKeeper:
         :param seconds: at most; None = until it has landed
         """
         end = None if seconds is None else time.monotonic() + seconds
-        left, interruption = seconds, None
-        while (flight := self._flight) is not None and (left is None or left > 0):
-            flight.wanted = False
-            if flight.thread == threading.get_ident() or _in_event_loop():
-                break
+        interruption: BaseException | None = None
+        while True:
             try:
-                wait([flight.landed], left)
+                self._wait(end)
+                break
             except BaseException as error:  # a signal, which is not lost: it has to wait
                 interruption = error
-            left = None if end is None else end - time.monotonic()
         if interruption is not None:
             raise interruption
+
+    def _wait(self, end: float | None) -> None:
+        while (flight := self._flight) is not None:
+            flight.wanted = False
+            left = None if end is None else end - time.monotonic()
+            if flight.thread == threading.get_ident() or _in_event_loop() or (left is not None and left <= 0):
+                return
+            wait([flight.landed], left)
 
     # --- what is in hand ---
 
@@ -223,9 +229,13 @@ class TokenKeeper:
             if spare and time.monotonic() < self._again_at:
                 return spare
             flight = self._flight or self._depart()
-            if spare and not waits:
-                return spare
-            return flight.landed if waits or flight.usable.done() else flight.usable
+            if waits:
+                return flight.landed
+            if not spare and flight.usable.done():  # since the look at what is in hand
+                outcome = flight.usable.result()
+                spare = outcome.access_token if isinstance(outcome, Grant) and self._lives(outcome) else ""
+                return spare or flight.landed
+            return spare or flight.usable
 
     def _good(self, grant: Grant) -> bool:
         return grant.access_token not in self._refused and not grant.due(time.time(), self._jitter)

@@ -182,7 +182,7 @@ class Renewal:
             waits()
             try:
                 if self._store.load(self._account.conn_id) is None:
-                    return None  # nobody has saved one yet; to prove more takes long, and the claim is watched
+                    return None  # nobody has saved one; to prove more takes long, and the claim is watched
                 return self._newer_than(grant, pauses=())
             except TikTokStoreError:
                 return None

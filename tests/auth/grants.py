@@ -1,4 +1,4 @@
-"""What tests of grants share: a token endpoint that rotates without mercy, and Variables that can be disturbed."""
+"""What tests of grants share: a token endpoint that rotates at once, and Variables that can be disturbed."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from tests.auth.grants import ACCOUNT, KEY, TokenEndpoint
 
 
 class FileVariables:
-    """Variables that several processes share. A grant is saved slowly, and not before ``may save`` is there."""
+    """Variables that processes share. A grant is saved slowly, and not before ``may save`` is there."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -98,6 +98,7 @@ def waiting(endpoint: TokenEndpoint) -> None:
 def main(what: str, folder: str) -> None:
     logging.disable()  # its lines would go where ours go
     signal.alarm(60)
+    keeper_module._two_may_ask = lambda: True  # whichever Airflow this is
     fake: Any = FileVariables(Path(folder))
     register.Variable = fake
     endpoint = TokenEndpoint()

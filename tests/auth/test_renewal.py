@@ -1,4 +1,4 @@
-"""The one place that spends refresh tokens: which grant is the live one, and how it becomes the next, once."""
+"""The one place that spends refresh tokens: which grant is the live one, and how the next one is made."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from airflow_provider_tiktok.api.transport import Answer, Request
 from airflow_provider_tiktok.auth import renewal as renewal_module
 from airflow_provider_tiktok.auth import turns as turns_module
-from airflow_provider_tiktok.auth.account import Account, Seed
+from airflow_provider_tiktok.auth.account import Seed
 from airflow_provider_tiktok.auth.grant import Grant
 from airflow_provider_tiktok.auth.renewal import Renewal
 from airflow_provider_tiktok.auth.store import CheckedStore, VariableStore
@@ -160,7 +160,7 @@ class TestWhichIsTheLiveOne:
     def test_missing_though_it_was_there(
         self, make: Make, variables: Variables, endpoint: TokenEndpoint, pauses: list[float]
     ) -> None:
-        """Somebody has come to the second renewal of this login: its seed is spent, and the read has failed."""
+        """Somebody has come to the second renewal of this login: its seed is spent, so reading failed."""
         variables.values[claim_key(1)] = "x"
         with pytest.raises(TikTokStoreError, match=r"cannot be found.*airflow-tiktok login --conn-id"):
             renewed(make())
@@ -541,7 +541,7 @@ class TestTrouble:
             return httpx.Response(503)
 
         endpoint.faults = [slow] * 9
-        with pytest.raises(TikTokStoreError, match="right to refresh .* ran out"):
+        with pytest.raises(TikTokStoreError, match=r"right to refresh .* ran out"):
             renewed(make())
         assert len(endpoint.spent) == 1
 

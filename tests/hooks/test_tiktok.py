@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import socket
 import threading
+import time
+import weakref
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
@@ -22,12 +25,19 @@ from airflow_provider_tiktok.api.models import (
     PullFromUrl,
     VideoPost,
 )
-from airflow_provider_tiktok.exceptions import TikTokError, TikTokRateLimitError, TikTokStoreError
+from airflow_provider_tiktok.auth import keeper
+from airflow_provider_tiktok.exceptions import (
+    TikTokConsentError,
+    TikTokError,
+    TikTokRateLimitError,
+    TikTokStoreError,
+)
 from airflow_provider_tiktok.hooks.tiktok import TikTokHook
 from airflow_provider_tiktok.sandbox.server import Sandbox
 from tests.airflow_tasks import FakeClock, FakeVariables, endpoints_of, publish_connection, secrets_in
 
 Connect = Callable[..., dict[str, Any]]
+GRANT = "tiktok_grant__tiktok_default"
 
 CALLS = (
     "creator_info",
@@ -52,7 +62,7 @@ class TestTwins:
         }
         assert made - OF_TOKENS == set(CALLS)
 
-    @pytest.mark.parametrize("name", [*CALLS, "call", "account", "close"])
+    @pytest.mark.parametrize("name", [*CALLS, "call", "account", "close", "granted_scope"])
     def test_every_call_has_its_twin(self, name: str) -> None:
         """With the same parameters and result, so that neither drifts away from the other."""
         sync = inspect.getattr_static(TikTokHook, name)
@@ -156,11 +166,12 @@ class TestConnection:
         assert await hook._aopen() is client
         await hook.aclose()
 
-    def test_granted_scope(self, tiktok: Sandbox, connect: Connect) -> None:
+    async def test_granted_scope(self, tiktok: Sandbox, connect: Connect) -> None:
         connect(scopes="video.upload")
         hook = TikTokHook()
-        assert hook.granted_scope() == "video.upload"
-        hook.close()
+        assert await hook.agranted_scope() == "video.upload"
+        assert await asyncio.to_thread(hook.granted_scope) == "video.upload"
+        await hook.aclose()
 
     def test_shows_no_secret(self, tiktok: Sandbox, connect: Connect) -> None:
         extra = connect()["extra"]
@@ -169,6 +180,87 @@ class TestConnection:
         shown = [repr(each) for each in (hook, hook.account, hook.get_conn(), vars(hook))]
         hook.close()
         assert secrets_in(shown, tiktok.knobs.client_secret, extra["refresh_token"]) == []
+
+
+class TestGrant:
+    """The live grant behind a hook; how it is renewed is tested in tests/auth."""
+
+    @pytest.fixture(autouse=True)
+    def beside(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whichever Airflow this is: a renewal goes on beside the work."""
+        monkeypatch.setattr(keeper, "_two_may_ask", lambda: True)
+
+    def test_renew_grant(self, tiktok: Sandbox, connect: Connect, variables: FakeVariables) -> None:
+        connect(scopes="video.upload,video.publish")
+        with closing(TikTokHook()) as hook:
+            first, second = hook.renew_grant(), hook.renew_grant()
+            assert hook.creator_info().username == "alice"
+        assert (first.generation, second.generation) == (1, 2)
+        assert second.scope == "video.upload,video.publish"
+        assert second.refresh_expires_at > time.time()
+        assert endpoints_of(tiktok) == ["token", "token", "creator_info"]
+        assert tiktok.reuses == 0
+
+    def test_renew_grant_whose_access_token_has_ended(self, tiktok: Sandbox, connect: Connect) -> None:
+        """As it has in each run of the example DAG: one refresh, and not two."""
+        connect(expires_at=1.0)
+        with closing(TikTokHook()) as hook:
+            assert hook.renew_grant().generation == 1
+        assert endpoints_of(tiktok) == ["token"]
+
+    def test_renew_grant_that_needs_a_person(self, tiktok: Sandbox, connect: Connect) -> None:
+        connect()
+        tiktok.fault("token", action="error", code="invalid_grant", times=None)
+        with closing(TikTokHook()) as hook, pytest.raises(TikTokConsentError) as caught:
+            hook.renew_grant()
+        assert "of connection tiktok_default" in str(caught.value)
+        assert "airflow-tiktok login --conn-id" in str(caught.value)
+
+    def test_client_outlives_its_hook(self, tiktok: Sandbox, connect: Connect) -> None:
+        """``TikTokHook().get_conn()`` leaves the hook to the garbage collector at once."""
+        connect(expires_at=1.0)
+        client = TikTokHook().get_conn()
+        gc.collect()
+        assert client.call(endpoints.creator_info()).username == "alice"
+        assert endpoints_of(tiktok) == ["token", "creator_info"]
+        client.close()
+
+    def test_hook_that_nobody_closes(
+        self, tiktok: Sandbox, connect: Connect, variables: FakeVariables
+    ) -> None:
+        """It does not leave while TikTok's answer is on its way: nothing else may wait for that."""
+        connect(expires_at=time.time() + 60)
+        hook = TikTokHook()
+        assert hook.creator_info().username == "alice"
+        assert GRANT not in variables.values
+        del hook
+        gc.collect()
+        assert GRANT in variables.values
+        assert tiktok.reuses == 0
+
+    async def test_hook_that_nobody_closes_in_an_event_loop(
+        self, tiktok: Sandbox, connect: Connect, variables: FakeVariables
+    ) -> None:
+        """The loop is every trigger's, and Variables are read through it: nobody waits there."""
+        connect(expires_at=time.time() + 60)
+        hook = TikTokHook()
+        assert (await hook.acreator_info()).username == "alice"
+        client, gone = hook._aclient, weakref.ref(hook)
+        del hook
+        assert GRANT not in variables.values
+        assert gone() is None
+        while GRANT not in variables.values:
+            await asyncio.sleep(0.01)
+        await client.aclose()
+
+    async def test_closing_in_an_event_loop_waits_beside_it(
+        self, tiktok: Sandbox, connect: Connect, variables: FakeVariables
+    ) -> None:
+        connect(expires_at=time.time() + 60)
+        hook = TikTokHook()
+        await hook.acreator_info()
+        await hook.aclose()
+        assert GRANT in variables.values
 
 
 class TestLimits:
@@ -316,14 +408,15 @@ async def test_a_refresh_outlives_the_trigger_that_began_it(
     """Cancelled in the middle of a refresh: its answer, the only live grant, still arrives and is saved."""
     connect()
     tiktok.clock.advance(7201)
-    tiktok.fault("token", action="delay", when="after", seconds=0.6)
+    tiktok.fault("token", action="delay", when="after", seconds=0.3)
 
     async def use() -> None:
         async with TikTokHook.shared("tiktok_default") as hook:
             await hook.apublish_status("p")
 
     task = asyncio.create_task(use())
-    await asyncio.sleep(0.3)
+    while "token" not in endpoints_of(tiktok):
+        await asyncio.sleep(0.01)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     for _ in range(100):
