@@ -77,8 +77,8 @@ _CONFIG = {
             "claim_write_seconds": {
                 "description": (
                     "How long a write to an Airflow Variable may take, so that two hosts never refresh one "
-                    "grant at a time: a refresh waits a quarter longer than that. Raise it where Airflow's API "
-                    "server is slow."
+                    "grant at a time: a refresh waits a quarter longer than that. Raise it where Airflow's "
+                    "API server is slow."
                 ),
                 "version_added": "0.1.0",
                 "type": "float",
@@ -97,6 +97,7 @@ _CONN_FIELDS = {
     ),
     "access_token": _field("Access token", "Optional.", secret=True),
     "expires_at": _field("Access token expires at", "Seconds since 1970, or an ISO date. Optional."),
+    "refresh_expires_at": _field("Refresh token expires at", "Likewise. Optional."),
     "open_id": _field("Open id", "The creator, as TikTok names them to the app. Optional."),
     "scope": _field("Scope", "What the creator has allowed, comma-separated. Optional."),
     "media_bucket": _field("Media bucket", "Where media that TikTok must pull is put."),

@@ -102,6 +102,16 @@ def read(key: str, before: Callable[[], None] | None = None) -> str | None:
         raise TikTokStoreError(f"It cannot be told what Airflow's Variable {key} holds. {error}") from None
 
 
+def peek(key: str) -> str | None:
+    """
+    Give the value, or None where there may be one all the same: where that does no harm, it costs one look.
+
+    :param key: name of the Variable
+    :raises TikTokStoreError: Airflow says that it cannot be read just now
+    """
+    return _get(key)
+
+
 def put(key: str, value: str) -> None:
     """
     Write a value, without a look at what came of it.

@@ -9,27 +9,30 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import contextvars
-import copy
 import logging
 import os
 import random
-import re
 import threading
 import time
 from collections import deque
 from concurrent.futures import Future, wait
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from functools import cache
-from importlib import metadata
-from typing import TypeAlias
+from functools import partial
 from weakref import WeakSet
 
 from airflow.providers.common.compat.sdk import mask_secret
 
 from airflow_provider_tiktok.api.client import Client, Policy
 from airflow_provider_tiktok.auth.account import Account
+from airflow_provider_tiktok.auth.flight import (
+    Flight,
+    Outcome,
+    StoppedError,
+    launch,
+    running_loop,
+    token_of,
+    two_may_ask,
+)
 from airflow_provider_tiktok.auth.grant import Grant, State
 from airflow_provider_tiktok.auth.renewal import Renewal
 from airflow_provider_tiktok.auth.store import GrantStore, configured_store
@@ -41,66 +44,8 @@ log = logging.getLogger(__name__)
 AGAIN_SECONDS = 30.0
 #: So long does a hook that nobody has closed wait for a renewal; it takes a few seconds.
 SETTLE_SECONDS = 60.0
-
-
-class _StoppedError(TikTokError):
-    """Nobody waits for the renewal any more."""
-
-
-#: An error is handed over as a value: each who waits for it raises one of their own.
-_Outcome: TypeAlias = Grant | BaseException
-
-
-@dataclass(eq=False)
-class _Flight:
-    """
-    A renewal that is on its way.
-
-    :param usable: the first token that can be used: one that lives on while the next is made, or the next
-    :param landed: the outcome
-    :param wanted: whether anybody will use what comes of it; if not, it waits for nobody else's
-    :param thread: in which it flies
-    """
-
-    usable: Future[_Outcome] = field(default_factory=Future)
-    landed: Future[_Outcome] = field(default_factory=Future)
-    wanted: bool = True
-    thread: int = 0
-
-    def check_wanted(self) -> None:
-        """Raise where it would wait in vain; at an interpreter's end threads are joined before anything."""
-        if not self.wanted or not threading.main_thread().is_alive():
-            raise _StoppedError("The renewal was not waited for.")
-
-
-def _token_of(outcome: _Outcome) -> str:
-    if isinstance(outcome, BaseException):
-        raise _own(outcome)
-    return outcome.access_token
-
-
-def _own(error: BaseException) -> BaseException:
-    """Give an error like another: raised in many threads, one and the same would grow with each of them."""
-    try:
-        own = copy.copy(error)
-    except Exception:  # not every class can be made anew from what it shows
-        return error
-    own.__cause__, own.__suppress_context__ = error.__cause__, error.__suppress_context__
-    return own.with_traceback(error.__traceback__)
-
-
-@cache
-def _two_may_ask() -> bool:
-    """
-    Tell whether a thread may read Variables while a task's main thread talks to Airflow.
-
-    In the task processes of Airflow 3.0 to 3.2.0 each might get the other's answer (apache/airflow 64894).
-    """
-    try:
-        version = metadata.version("apache-airflow-task-sdk")
-    except metadata.PackageNotFoundError:  # Airflow 2, which asks the database
-        return True
-    return tuple(map(int, re.findall(r"\d+", version)[:3])) >= (1, 2, 1)  # Airflow's, less 2
+#: So long does a process that wants to end wait: one whose supervisor is gone could never save.
+EXIT_SECONDS = 900.0
 
 
 class TokenKeeper:
@@ -131,7 +76,7 @@ class TokenKeeper:
         self._renewed_at = 0.0
         self._jitter = random.random()  # noqa: S311
         self._lock = threading.Lock()
-        self._flight: _Flight | None = None
+        self._flight: Flight | None = None
         self._closed = False
         _keepers.add(self)
 
@@ -144,15 +89,15 @@ class TokenKeeper:
         :raises TikTokConfigError: there is no grant
         :raises TikTokStoreError: Airflow cannot say which grant is the live one
         """
-        while isinstance(found := self._found(refused, waits=not _two_may_ask()), Future):
-            if (token := _token_of(found.result())) not in self._refused:
+        while isinstance(found := self._found(refused, waits=not two_may_ask()), Future):
+            if (token := token_of(found.result())) not in self._refused:
                 return token
         return found
 
     async def atoken(self, refused: str = "") -> str:
         """Give a live access token without blocking the event loop; raises as :meth:`token` does."""
         while isinstance(found := self._found(refused), Future):
-            if (token := _token_of(await asyncio.wrap_future(found))) not in self._refused:
+            if (token := token_of(await asyncio.wrap_future(found))) not in self._refused:
                 return token
         return found
 
@@ -206,13 +151,14 @@ class TokenKeeper:
         while (flight := self._flight) is not None:
             flight.wanted = False
             left = None if end is None else end - time.monotonic()
-            if flight.thread == threading.get_ident() or _in_event_loop() or (left is not None and left <= 0):
+            needed_here = flight.thread == threading.get_ident() or running_loop() is not None
+            if needed_here or (left is not None and left <= 0):
                 return
             wait([flight.landed], left)
 
     # --- what is in hand ---
 
-    def _found(self, refused: str, *, waits: bool = False) -> str | Future[_Outcome]:
+    def _found(self, refused: str, *, waits: bool = False) -> str | Future[Outcome]:
         """
         Give a token that can be used now, or what will bring one.
 
@@ -251,30 +197,26 @@ class TokenKeeper:
 
     # --- the renewal in its thread ---
 
-    def _depart(self) -> _Flight:
+    def _depart(self) -> Flight:
         """Begin a renewal; the lock is held, so that its thread does nothing before this has returned."""
-        flight = _Flight()
-        flight.usable.set_running_or_notify_cancel()  # who waits may give up, and takes nothing down with it
-        flight.landed.set_running_or_notify_cancel()
-        context = contextvars.copy_context()  # Airflow keeps there to whom a log line belongs
-        thread = threading.Thread(target=context.run, args=(self._fly, flight), name="tiktok-grant")
+        flight = Flight()
         try:
             self._flight = flight
             _finish_before_exit(self)
-            thread.start()
+            launch(partial(self._fly, flight))
         except BaseException:  # a signal, or no thread is to be had; one that has begun finds it is not meant
             self._flight = None
             _flying.discard(self)
             raise
         return flight
 
-    def _fly(self, flight: _Flight) -> None:
+    def _fly(self, flight: Flight) -> None:
         with self._lock:
             if self._flight is not flight:
                 return
             flight.thread = threading.get_ident()
         try:
-            outcome: _Outcome = self._renewed(flight)
+            outcome: Outcome = self._renewed(flight)
         except BaseException as error:  # whoever waits has to hear of it
             outcome = error
         with self._lock:
@@ -282,11 +224,9 @@ class TokenKeeper:
             _flying.discard(self)
         if self._closed:
             self._close_unless_flying()
-        for waited in (flight.usable, flight.landed):
-            if not waited.done():
-                waited.set_result(outcome)
+        flight.land(outcome)
 
-    def _renewed(self, flight: _Flight) -> Grant:
+    def _renewed(self, flight: Flight) -> Grant:
         """Find a grant that is good, or make it; one that still lives is handed out at once."""
         held = self._grant
         try:
@@ -317,7 +257,7 @@ class TokenKeeper:
 
     def _lives_on(self, grant: Grant, error: Exception | None) -> Grant:
         self._again_at = time.monotonic() + AGAIN_SECONDS
-        if error is not None and not isinstance(error, _StoppedError):
+        if error is not None and not isinstance(error, StoppedError):
             why = error if isinstance(error, TikTokError) else type(error).__name__
             log.warning("The access token lives on, but could not be refreshed early: %s", why)
         return grant
@@ -330,14 +270,6 @@ class TokenKeeper:
         """A fork takes no threads along, and what the parent holds is not the child's."""
         self._lock, self._flight = threading.Lock(), None
         self._renewal.forget_claim()
-
-
-def _in_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 _keepers: WeakSet[TokenKeeper] = WeakSet()
@@ -357,7 +289,7 @@ def _finish_before_exit(keeper: TokenKeeper) -> None:
 def _finish() -> None:
     with ExitStack() as stack:  # a signal while one is waited for loses none of the others
         for keeper in list(_flying):
-            stack.callback(keeper.close)
+            stack.callback(keeper.settle, EXIT_SECONDS)
 
 
 def _after_fork_in_child() -> None:

@@ -20,6 +20,7 @@ from airflow_provider_tiktok import register
 from airflow_provider_tiktok.api import endpoints
 from airflow_provider_tiktok.api.client import DEADLINE_SECONDS, Client, Policy
 from airflow_provider_tiktok.api.models import Token
+from airflow_provider_tiktok.auth import refusal
 from airflow_provider_tiktok.auth.account import Account
 from airflow_provider_tiktok.auth.grant import Grant, State, clear_fields, read_back, seed_grant, written
 from airflow_provider_tiktok.auth.store import GrantStore
@@ -181,12 +182,14 @@ class Renewal:
         def outcome() -> Grant | None:
             waits()
             try:
+                self._check_not_refused(grant)
                 if self._store.load(self._account.conn_id) is None:
                     return None  # nobody has saved one; to prove more takes long, and the claim is watched
                 return self._newer_than(grant, pauses=())
             except TikTokStoreError:
                 return None
 
+        self._check_not_refused(grant)
         key = self._claim_key(grant.seed, grant.generation)
         if self._held is not None and self._held[0] == key and self._has_time(self._held[1]):
             found: Held | Grant = self._held[1]  # in since an earlier try
@@ -195,8 +198,13 @@ class Renewal:
             found = Claim(key, self._pace, guards=guards).take(outcome)
         if isinstance(found, Held):
             self._held = (key, found)
+            self._check_not_refused(grant)
             return self._newer_than(grant) or found
         return found
+
+    def _check_not_refused(self, grant: Grant) -> None:
+        if refused := refusal.recall(self._account.conn_id, grant):
+            raise refused
 
     def _newer_than(self, grant: Grant, pauses: Iterable[float] = READ_PAUSES) -> Grant | None:
         newest = self.current(pauses)
@@ -211,9 +219,10 @@ class Renewal:
         asked = time.time()
         try:
             token = self._asked(grant, held)
-        except TikTokConsentError:
+        except TikTokConsentError as error:
             if newer := self._newer_than(grant):
                 return newer  # whoever made it, it is ours too
+            refusal.remember(self._account.conn_id, grant, error)
             raise
         # no lifetime is taken for longer than it is; the pauses in between only make it shorter
         fresh = self._keep(grant.refreshed(token, asked))

@@ -99,6 +99,7 @@ def _grant(token: Token, given: Consent, asked: float) -> dict[str, Any]:
         "refresh_token": token.refresh_token,
         "access_token": token.access_token,
         "expires_at": int(asked + token.expires_in),
+        "refresh_expires_at": int(asked + token.refresh_expires_in) if token.refresh_expires_in else None,
         "open_id": token.open_id,
         # the token's own list is the newer one
         "scope": token.scope or ",".join(given.scopes),

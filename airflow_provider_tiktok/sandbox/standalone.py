@@ -106,26 +106,47 @@ class StandaloneAirflow:
         :param conf: overrides the DAG's params
         :return: the run's id
         """
-        run = self._ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": dict(conf)})
+        run = self.ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": dict(conf)})
         return str(run["dag_run_id"])
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         """Give the state of a run: ``queued``, ``running``, ``success`` or ``failed``."""
-        return str(self._ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"])
+        return str(self.ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"])
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Give the task instances of a run, as the REST API has them."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
-        tasks: list[dict[str, Any]] = self._ask("GET", path)["task_instances"]
+        tasks: list[dict[str, Any]] = self.ask("GET", path)["task_instances"]
         return tasks
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> Any:
         """Give an XCom value; None if there is none."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
         with suppress(AirflowError):
-            value = self._ask("GET", path)["value"]
+            value = self.ask("GET", path)["value"]
             return _decoded(value) if isinstance(value, str) else value
         return None
+
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """
+        Ask Airflow's REST API.
+
+        :param method: HTTP method
+        :param path: such as ``/api/v2/variables``
+        :param body: sent as JSON
+        :return: the answer's JSON; None if it has no body
+        :raises AirflowError: no answer, or one that is an error
+        """
+        try:
+            if "Authorization" not in self._client.headers:
+                token = self._client.get("/auth/token").json()["access_token"]
+                self._client.headers["Authorization"] = f"Bearer {token}"
+            answer = self._client.request(method, path, json=body)
+            if answer.is_error:
+                raise AirflowError(f"{method} {path}: HTTP {answer.status_code} {answer.text[:300]}")
+            return answer.json() if answer.content else None
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            raise AirflowError(f"{method} {path}: {type(error).__name__}") from error
 
     def _missing(self, dag_id: str) -> str:
         try:
@@ -136,21 +157,9 @@ class StandaloneAirflow:
             if (health.get(name) or {}).get("status") != "healthy":
                 return name.replace("_", " ")
         with suppress(AirflowError):
-            self._ask("GET", f"/api/v2/dags/{dag_id}")
+            self.ask("GET", f"/api/v2/dags/{dag_id}")
             return ""
         return f"DAG {dag_id}"
-
-    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        try:
-            if "Authorization" not in self._client.headers:
-                token = self._client.get("/auth/token").json()["access_token"]
-                self._client.headers["Authorization"] = f"Bearer {token}"
-            answer = self._client.request(method, path, json=body)
-        except (httpx.HTTPError, ValueError, KeyError) as error:
-            raise AirflowError(f"{method} {path}: {type(error).__name__}") from error
-        if answer.is_error:
-            raise AirflowError(f"{method} {path}: HTTP {answer.status_code} {answer.text[:300]}")
-        return answer.json()
 
     def _processes(self) -> Iterator[psutil.Process]:
         """

@@ -132,6 +132,10 @@ def claim_key(generation: int, seed: Seed = SEED) -> str:
     return register.name("claim", ACCOUNT.conn_id, seed.fingerprint, str(generation))
 
 
+def refusal_key(generation: int, seed: Seed = SEED) -> str:
+    return register.name("refusal", ACCOUNT.conn_id, seed.fingerprint, str(generation))
+
+
 def due(**more: Any) -> dict[str, Any]:
     return {"expires_at": time.time() + 300, "access_token": "act.due"} | more
 

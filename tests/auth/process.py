@@ -98,7 +98,7 @@ def waiting(endpoint: TokenEndpoint) -> None:
 def main(what: str, folder: str) -> None:
     logging.disable()  # its lines would go where ours go
     signal.alarm(60)
-    keeper_module._two_may_ask = lambda: True  # whichever Airflow this is
+    keeper_module.two_may_ask = lambda: True  # whichever Airflow this is
     fake: Any = FileVariables(Path(folder))
     register.Variable = fake
     endpoint = TokenEndpoint()

@@ -16,7 +16,8 @@ from airflow_provider_tiktok.auth.grant import Grant, State, clear_fields, read_
 from airflow_provider_tiktok.exceptions import TikTokConfigError
 
 NOW = 1_800_000_000.0
-ACCOUNT = Account("tiktok_default", "ck", "cs", seed=Seed("rft.0", "act.0", NOW + 3600, "o", "video.publish"))
+SEED = Seed("rft.0", "act.0", NOW + 3600, NOW + 9e6, "o", "video.publish")
+ACCOUNT = Account("tiktok_default", "ck", "cs", seed=SEED)
 GRANT = Grant(
     "act.SECRET",
     "rft.SECRET",
@@ -112,6 +113,7 @@ def test_refreshed(
 def test_seed() -> None:
     got = seed_grant(ACCOUNT)
     assert (got.access_token, got.refresh_token, got.expires_at) == ("act.0", "rft.0", NOW + 3600)
+    assert got.refresh_expires_at == NOW + 9e6
     assert (got.open_id, got.scope, got.generation) == ("o", "video.publish", 0)
     assert got.seed == ACCOUNT.seed.fingerprint
     assert got.past_seeds == ()

@@ -59,14 +59,14 @@ from tests.auth.process import forked
 Make = Callable[..., TokenKeeper]
 #: Longer than anything here takes that does not wait for another process.
 SOON = QUICK * 8
-two_may_ask = keeper_module._two_may_ask
+two_may_ask = keeper_module.two_may_ask
 
 
 @pytest.fixture(autouse=True)
 def masked(monkeypatch: pytest.MonkeyPatch, quick: None) -> list[str]:
     """What was given to Airflow's log masker; and this Airflow is one whose tasks need not wait."""
     got: list[str] = []
-    monkeypatch.setattr(keeper_module, "_two_may_ask", lambda: True)
+    monkeypatch.setattr(keeper_module, "two_may_ask", lambda: True)
     monkeypatch.setattr(keeper_module, "mask_secret", got.append)
     return got
 
@@ -158,7 +158,7 @@ class TestWhoDoesNotWait:
     ) -> None:
         """A token that lives has been found since it was seen that none was in hand."""
         keeper, grant = make(), put(variables, **due())
-        flight = keeper._flight = keeper_module._Flight()
+        flight = keeper._flight = keeper_module.Flight()
         flight.usable.set_result(grant)
         assert keeper._found("") == "act.due"
         assert keeper._found("act.due") is flight.landed
@@ -435,7 +435,7 @@ class TestOnAirflow30To32:
     def test_a_task_waits_while_a_renewal_is_on_its_way(
         self, make: Make, variables: Variables, endpoint: TokenEndpoint, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(keeper_module, "_two_may_ask", lambda: False)
+        monkeypatch.setattr(keeper_module, "two_may_ask", lambda: False)
         put(variables, **due())
         keeper = make()
         assert keeper.token() == "act.1"
@@ -447,7 +447,7 @@ class TestOnAirflow30To32:
     def test_and_goes_on_with_what_lives_when_that_failed(
         self, make: Make, variables: Variables, endpoint: TokenEndpoint, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(keeper_module, "_two_may_ask", lambda: False)
+        monkeypatch.setattr(keeper_module, "two_may_ask", lambda: False)
         put(variables, **due())
         endpoint.faults = [httpx.ReadTimeout("x")]
         keeper = make()
@@ -457,7 +457,7 @@ class TestOnAirflow30To32:
     async def test_an_event_loop_does_not(
         self, make: Make, variables: Variables, gate: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(keeper_module, "_two_may_ask", lambda: False)
+        monkeypatch.setattr(keeper_module, "two_may_ask", lambda: False)
         put(variables, **due())
         assert await make().atoken() == "act.due"
 
@@ -896,7 +896,7 @@ class TestClose:
 
         for number, keeper in enumerate(keepers):
             keeper.token()
-            keeper.close = lambda number=number: interrupted(number)  # type: ignore[method-assign]
+            keeper.settle = lambda _, number=number: interrupted(number)  # type: ignore[method-assign]
         keeper_module._flying.update(keepers)
         try:
             with pytest.raises(KeyboardInterrupt):
@@ -904,7 +904,7 @@ class TestClose:
         finally:
             keeper_module._flying.difference_update(keepers)
             for keeper in keepers:
-                del keeper.close
+                del keeper.settle
         assert sorted(finished) == [0, 1]
 
     def test_a_keeper_that_has_landed_is_forgotten(self, make: Make, variables: Variables) -> None:

@@ -45,6 +45,7 @@ from tests.auth.grants import (
     due,
     kept,
     put,
+    refusal_key,
     refused,
     wait_for,
 )
@@ -861,7 +862,8 @@ def test_no_secret_in_log_lines_errors_or_variables(
         for fault in (None, *(fault for fault, _ in [*FINAL.values(), *PASSING.values()])):
             endpoint.live, endpoint.burned = "rft.0", False
             put(variables, **dead())
-            variables.values.pop(claim_key(5), None)
+            for key in (claim_key(5), refusal_key(5)):
+                variables.values.pop(key, None)
             endpoint.faults = [fault] * 9 if fault else []
             try:
                 seen.append(repr(renewed(make())))
@@ -869,7 +871,8 @@ def test_no_secret_in_log_lines_errors_or_variables(
                 seen.append(repr(error))
         endpoint.faults, endpoint.live = [], "rft.0"
         put(variables, **dead())
-        variables.values.pop(claim_key(5), None)
+        for key in (claim_key(5), refusal_key(5)):
+            variables.values.pop(key, None)
         failing = iter("abc")
 
         def failing_set(what: str, key: str) -> None:

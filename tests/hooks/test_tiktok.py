@@ -188,7 +188,7 @@ class TestGrant:
     @pytest.fixture(autouse=True)
     def beside(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Whichever Airflow this is: a renewal goes on beside the work."""
-        monkeypatch.setattr(keeper, "_two_may_ask", lambda: True)
+        monkeypatch.setattr(keeper, "two_may_ask", lambda: True)
 
     def test_renew_grant(self, tiktok: Sandbox, connect: Connect, variables: FakeVariables) -> None:
         connect(scopes="video.upload,video.publish")

@@ -31,6 +31,7 @@ class Variables(dict):
     get = dict.__getitem__
     set = dict.__setitem__
     delete = dict.__delitem__
+    keys = None  # only Airflow 3.3's Variables can be listed
 
 register.Variable = Variables()
 
