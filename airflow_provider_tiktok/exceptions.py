@@ -191,7 +191,9 @@ class Code:
     fix: str
 
 
-_LOGIN = "let the creator allow the app again: airflow-tiktok login --conn-id, with the id of the Connection"
+#: Stands for the Connection's id where that is not known; see :func:`name_connection`.
+_CONN_ID = "CONN_ID"
+_LOGIN = f"let the creator allow the app again: airflow-tiktok login --conn-id {_CONN_ID}"
 _BAD_REQUEST = Code(
     TikTokRequestError, Who.DEVELOPER, Helps.NOTHING, "correct the argument that TikTok's message names"
 )
@@ -389,3 +391,16 @@ def answer_error(
         message += f", HTTP {http_status}"
     message += f", log_id {log_id or 'not given'}. What to do: {row.fix}."
     return row.error(message, code=code, log_id=log_id, http_status=http_status, detail=detail)
+
+
+def name_connection(error: TikTokError, conn_id: str) -> None:
+    """
+    Have an error name the Connection in the command that it tells to run.
+
+    :param error: of a call, which does not know whose it was
+    :param conn_id: of the Connection
+    """
+    error.args = tuple(
+        each.replace(f"--conn-id {_CONN_ID}", f"--conn-id {conn_id}") if isinstance(each, str) else each
+        for each in error.args
+    )

@@ -20,6 +20,7 @@ from airflow_provider_tiktok.exceptions import (
     TikTokServerError,
     Who,
     answer_error,
+    name_connection,
 )
 
 # Every code of the documentation: OAuth error handling, the API's error table, fail_reasons of a publish.
@@ -196,3 +197,11 @@ def test_known_code_is_not_judged_by_its_status() -> None:
 
 def test_missing_log_id_is_said() -> None:
     assert "log_id not given" in str(answer_error("publish p1", "internal"))
+
+
+def test_the_command_names_the_connection() -> None:
+    error = answer_error("status", "scope_not_authorized", log_id="L1", http_status=401)
+    name_connection(error, "tiktok_shop")
+    assert "airflow-tiktok login --conn-id tiktok_shop." in str(error)
+    assert "CONN_ID" not in str(error)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)

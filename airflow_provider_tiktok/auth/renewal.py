@@ -33,6 +33,7 @@ from airflow_provider_tiktok.exceptions import (
     TikTokNothingSentError,
     TikTokServerError,
     TikTokStoreError,
+    name_connection,
 )
 
 log = logging.getLogger(__name__)
@@ -222,6 +223,7 @@ class Renewal:
         except TikTokConsentError as error:
             if newer := self._newer_than(grant):
                 return newer  # whoever made it, it is ours too
+            name_connection(error, self._account.conn_id)
             refusal.remember(self._account.conn_id, grant, error)
             raise
         # no lifetime is taken for longer than it is; the pauses in between only make it shorter

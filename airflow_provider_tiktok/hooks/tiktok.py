@@ -31,7 +31,7 @@ from airflow_provider_tiktok.auth.account import Account, read_account
 from airflow_provider_tiktok.auth.grant import State
 from airflow_provider_tiktok.auth.keeper import SETTLE_SECONDS, TokenKeeper
 from airflow_provider_tiktok.auth.trial import try_account
-from airflow_provider_tiktok.exceptions import TikTokError, TikTokStoreError
+from airflow_provider_tiktok.exceptions import TikTokError, TikTokStoreError, name_connection
 
 #: How many of TikTok's minutes a task may wait where a minute's limit was hit.
 PATIENCE = 3
@@ -137,12 +137,20 @@ class TikTokHook(BaseHook):
 
         :param call: from :mod:`airflow_provider_tiktok.api.endpoints`
         """
-        return self._client.call(call)
+        try:
+            return self._client.call(call)
+        except TikTokError as error:
+            name_connection(error, self.tiktok_conn_id)
+            raise
 
     async def acall(self, call: Call[T]) -> T:
         """Carry out a call from an event loop; a minute's limit is raised at once, for the loop to wait."""
         client = await self._aopen()
-        return await client.call(call)
+        try:
+            return await client.call(call)
+        except TikTokError as error:
+            name_connection(error, self.tiktok_conn_id)
+            raise
 
     def close(self) -> None:
         """Close the connections of the calls."""

@@ -86,7 +86,7 @@ def test_a_hundred_tasks_ask_once(variables: Variables, endpoint: TokenEndpoint)
         thread.join(60)
     assert len(heard) == 100
     assert len(set(heard)) == 1
-    assert "airflow-tiktok login" in heard[0]
+    assert "airflow-tiktok login --conn-id tiktok_default" in heard[0]
     assert endpoint.spent == ["rft.0"]
 
 

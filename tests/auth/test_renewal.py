@@ -631,7 +631,7 @@ class TestTrouble:
         with pytest.raises(TikTokConsentError) as caught:
             renewed(make())
         assert "of connection tiktok_default" in str(caught.value)
-        assert "airflow-tiktok login --conn-id" in str(caught.value)
+        assert "airflow-tiktok login --conn-id tiktok_default" in str(caught.value)
         assert "rft." not in str(caught.value)
 
 
