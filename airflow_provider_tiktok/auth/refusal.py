@@ -32,16 +32,17 @@ def remember(conn_id: str, grant: State, error: TikTokAnswerError) -> None:
         register.put(_key(conn_id, grant), json.dumps(said))
 
 
-def recall(conn_id: str, grant: State) -> TikTokConsentError | None:
+def recall(conn_id: str, grant: State, within: float = REMEMBERED_SECONDS) -> TikTokConsentError | None:
     """
     Give what TikTok has said to this grant of late.
 
     :param conn_id: of the Connection
     :param grant: that is to be renewed
+    :param within: so many seconds
     """
     try:
         said = json.loads(register.peek(_key(conn_id, grant)) or "{}")
-        if abs(time.time() - float(said["at"])) > REMEMBERED_SECONDS:
+        if abs(time.time() - float(said["at"])) > within:
             return None
         return TikTokConsentError(str(said["said"]), code=str(said["code"]), log_id=str(said["log_id"]))
     except (TikTokStoreError, ValueError, TypeError, KeyError, AttributeError):

@@ -18,16 +18,22 @@ from airflow_provider_tiktok.exceptions import (
 DEADLINE_SECONDS = 10.0
 
 
-class _Given:
-    """The access token that the Connection holds, and no other."""
+class GivenToken:
+    """
+    One access token, and no other where it is refused.
+
+    :param token: the token
+    """
 
     def __init__(self, token: str) -> None:
         self._token = token
 
     def token(self, refused: str = "") -> str:  # noqa: ARG002
+        """Give it."""
         return self._token
 
     async def atoken(self, refused: str = "") -> str:
+        """Give it."""
         return self.token(refused)
 
 
@@ -41,7 +47,7 @@ def try_account(account: Account) -> str:
     """
     policy = Policy(account.base_url, deadline=DEADLINE_SECONDS, repeats=0)
     seed = account.seed
-    client = Client(policy, _Given(seed.access_token))
+    client = Client(policy, GivenToken(seed.access_token))
     try:
         if seed.given and seed_grant(account).lives(time.time()):
             try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
 
 from airflow_provider_tiktok.api.oauth import scopes_of
+from airflow_provider_tiktok.auth import refusal
 from airflow_provider_tiktok.auth.account import Account, read_account
 from airflow_provider_tiktok.auth.grant import Grant, State, clear_fields, read_back, seed_grant
 from airflow_provider_tiktok.auth.keeper import TokenKeeper
@@ -69,6 +71,8 @@ def look(conn_id: str, found: Found | None, *, database_fault: str, asks: bool, 
                 keeper.renew()
         grant = _grant(account, _stored(account, database_fault), seen)
         seen.state, seen.can_refresh = grant, bool(grant.refresh_token)
+        if refused := refusal.recall(conn_id, grant, within=math.inf):  # as a task was told
+            raise refused
         if asks and grant.lives(time.time()):
             _try(account, grant, seen)
     except TikTokError as error:

@@ -7,22 +7,10 @@ from collections.abc import Collection
 from airflow_provider_tiktok.api import endpoints
 from airflow_provider_tiktok.api.client import Client, Policy
 from airflow_provider_tiktok.api.models import Scope
+from airflow_provider_tiktok.auth.trial import GivenToken
 from airflow_provider_tiktok.exceptions import TikTokConsentError
 
 DEADLINE_SECONDS = 10.0
-
-
-class _Given:
-    """One access token, and no other where it is refused."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def token(self, refused: str = "") -> str:  # noqa: ARG002
-        return self._token
-
-    async def atoken(self, refused: str = "") -> str:
-        return self.token(refused)
 
 
 def name_of(base_url: str, access_token: str, scopes: Collection[str]) -> str:
@@ -36,7 +24,7 @@ def name_of(base_url: str, access_token: str, scopes: Collection[str]) -> str:
     :raises TikTokTokenError: TikTok does not take the token
     :raises TikTokError: there is no answer
     """
-    client = Client(Policy(base_url, deadline=DEADLINE_SECONDS, repeats=0), _Given(access_token))
+    client = Client(Policy(base_url, deadline=DEADLINE_SECONDS, repeats=0), GivenToken(access_token))
     try:
         if Scope.VIDEO_PUBLISH in scopes and Scope.USER_INFO_BASIC not in scopes:
             creator = client.call(endpoints.creator_info())

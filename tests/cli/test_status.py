@@ -278,6 +278,24 @@ class TestWhatIsBroken:
         assert account["live"] is None
 
 
+def test_what_a_task_was_told_is_told_again(run: Run, stored: Callable[..., Any], tiktok: Sandbox) -> None:
+    """Without asking TikTok once more, however long ago that was; a new login ends it."""
+    stored(renewed=3, expires_in=1)
+    tiktok.remove_app("alice")
+    assert run("status", "--refresh").exit_code == 1
+    requests = len(tiktok.requests)
+
+    (account,), result = told(run)
+
+    assert (account["condition"], result.exit_code) == ("broken", 1)
+    assert "invalid_grant" in account["problem"]
+    assert account["fix"] == "airflow-tiktok login --conn-id tiktok_default"
+    assert len(tiktok.requests) == requests
+
+    stored()
+    assert told(run)[0][0]["condition"] == "ok"
+
+
 def test_an_access_token_that_ended_is_no_trouble(run: Run, stored: Callable[..., Any]) -> None:
     """The next task refreshes it."""
     stored(expires_in=1)
