@@ -193,19 +193,21 @@ class Claim:
     S; B saw its own only when that was over, as one register does not hold two values. B's last look before
     its write was no more than L earlier, thus, L being less than S, after A's claim had begun to stand. What
     did B find free then? Not nothing: A's claim, or one that came over it, was there. Nor a claim that it had
-    watched since before A's stood: it looks at least every L, and would have met A's, which stood for S. So
-    it has watched A's, or what came later: for TTL, which is more than A's HOLD. Then A is out.
+    watched since before A's stood: it looks at least every L, and would have met A's, which stood for S. Nor
+    one older than 15 minutes: it has landed since A's did, and none lands that late. So B has watched A's, or
+    what came over it, for TTL, which is more than A's HOLD. Then A is out.
 
-    *Writes that land twice*, as one that is sent again when there is no answer. The argument uses once that
-    what two looks found, at most L apart, was there in between. A single claim that comes again, whenever and
-    however often, does not break it: the other one's stands for S, is met, and does not come again. For two
-    to be in, two claims have to come again within the same S, each between two looks of the other.
+    *Writes that land twice*, as one that is sent again when there is no answer. The argument takes what two
+    looks found, at most L apart, for what was there between them. A single claim that comes again, whenever
+    and however often, does not break it: the other's stands for S, is met, and does not come again. For two
+    to be in, two claims have to come again within the same S, each just between two looks of others.
 
     *What is assumed.* A look that is not told as failed shows what was there at one moment while it lasted
-    (no replica that lags), and absence is told only if it is proven. Of the three clocks of a host one goes
-    on while it is suspended, and none is slow. The clocks of two hosts, and how late a write lands, come
-    together to less than 15 minutes less HOLD. And who is in asks for what is left before each request, and
-    is not frozen between that and the request, beyond the request's deadline.
+    (no replica that lags, no failover that loses a write), and absence is told only if it is proven. All use
+    the same pace. Of the three clocks of a host one goes on while it is suspended, and none of them is slow.
+    By how much two hosts' clocks differ, and by how much a write lands late, come together to less than 15
+    minutes less HOLD. And who is in asks for what is left before each request, and is not frozen between that
+    and the request.
 
     :param key: of the claim in the register; nothing else is kept there
     :param pace: L, S, HOLD and TTL
