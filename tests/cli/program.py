@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -38,6 +39,8 @@ class Program:
 
     def __init__(self, home: Path, *arguments: str, stdin: Any = subprocess.DEVNULL, **more: str) -> None:
         command = [sys.executable, "-m", "airflow_provider_tiktok.cli", *arguments]
+        # what a shell starts in the background ignores Ctrl-C, and so does all that is started by that
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         self.process = subprocess.Popen(
             command,
             stdin=stdin,
@@ -46,6 +49,7 @@ class Program:
             env=environment(home, **more),
             text=True,
         )
+        signal.signal(signal.SIGINT, before)
         self.out, self.err = "", ""
         self._readers = [threading.Thread(target=self._read, args=(name,)) for name in ("out", "err")]
         for reader in self._readers:

@@ -850,7 +850,7 @@ class TestFailures:
             run(operator(video, **DIRECT))
         error = caught.value
         assert isinstance(error, CODES[code].error)
-        for said in (code, "log_id", CODES[code].fix):
+        for said in (code, "log_id", CODES[code].fix.replace("CONN_ID", "tiktok_default")):
             assert said in str(error)
         assert "not given" not in str(error)
         permanent = isinstance(error, AirflowFailException)
