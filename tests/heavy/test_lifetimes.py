@@ -13,7 +13,7 @@ from tests.heavy.deployment import Deployment
 
 pytestmark = [pytest.mark.integration, pytest.mark.heavy]
 
-LIFETIME_SECONDS = 30.0
+LIFETIME_SECONDS = 20.0
 LIFETIMES = 5
 POLL_SECONDS = 3.0
 #: A pause is a tenth longer or shorter; the rest is what a machine that is busy may add.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import groupby, zip_longest
 
 import pytest
 
 from tests.heavy import report
 from tests.heavy.deployment import Deployment
 from tests.heavy.gate import Visitor
-from tests.heavy.stepwise import DAG_ID, TASK_ID, Refresh, Run, connected, steps_of
+from tests.heavy.stepwise import DAG_ID, TASK_ID, Place, Refresh, Run, connected, places, steps_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.heavy]
 
@@ -21,27 +22,34 @@ TASKS = 12
 WAIT_SECONDS = 1.5
 
 
-@pytest.fixture(scope="module")
-def deployment(deployed) -> Iterator[Deployment]:
-    # an outage is longer than a write may take, and shorter than a claim is held
-    # without dag processor and triggerer, which are not needed here, most of the time
-    with deployed(claim_write_seconds=2.0, restart_pause=60.0) as running:
-        yield running
+def stage(place: Place | None) -> int:
+    """Tell what a place is near to in time: the claim is left alone for seconds once it is written."""
+    milestone, since = place or ("", 0)
+    if milestone == "" or (milestone, since) == ("set tiktok_claim", 0):
+        return 0
+    return 1 if milestone == "set tiktok_claim" else 2
+
+
+def grouped(refreshes: dict[str, Refresh]) -> Iterator[list[str]]:
+    """Give accounts that come to their places at about the same time."""
+    for _, near in groupby(refreshes, lambda conn_id: stage(refreshes[conn_id].strike_at)):
+        conn_ids = list(near)
+        for first in range(0, len(conn_ids), TASKS):
+            yield conn_ids[first : first + TASKS]
 
 
 class Outages(Run):
-    """The account ``conn_ids[i]`` finds the database stopped at its step ``i + 1``."""
+    """Each account finds the database stopped at its place."""
 
-    def __init__(self, deployment: Deployment, conn_ids: list[str]) -> None:
+    def __init__(self, deployment: Deployment, refreshes: dict[str, Refresh]) -> None:
         self.seconds: dict[str, float] = {}
-        self.groups = [conn_ids[first : first + TASKS] for first in range(0, len(conn_ids), TASKS)]
+        self.groups = list(grouped(refreshes))
         self.beginning: dict[str, Visitor] = {}
         self.held: list[Visitor] = []
         self.held_since = 0.0
         self.power_at: float | None = None
-        refreshes = {conn_id: Refresh(strike_at=step) for step, conn_id in enumerate(conn_ids, 1)}
-        tasks = [conn_ids[task::TASKS] for task in range(len(self.groups[0]))]
-        super().__init__(deployment, refreshes, tasks)
+        tasks = zip_longest(*self.groups)
+        super().__init__(deployment, refreshes, [[each for each in task if each] for task in tasks])
 
     def go(self) -> None:
         """Let the accounts go, a group at a time, until every task has succeeded."""
@@ -97,9 +105,10 @@ class Outages(Run):
         return None if any(task["state"] == "running" for task in tasks) else True
 
 
-def strike_each_step(deployment: Deployment, conn_ids: list[str], title: str) -> None:
-    began, before = time.monotonic(), len(deployment.refreshes())
-    run = Outages(deployment, conn_ids)
+def strike_each_step(deployment: Deployment, conn_ids: list[str], steps: list[str], title: str) -> None:
+    began, before, reuses = time.monotonic(), len(deployment.refreshes()), deployment.sandbox.reuses
+    targets = dict(zip(conn_ids, places(steps), strict=True))
+    run = Outages(deployment, {conn_id: Refresh(place) for conn_id, place in targets.items()})
     run.go()
     table = report.table(
         f"PostgreSQL stopped for {OUTAGE_SECONDS:.0f} s before each step of {title}",
@@ -111,36 +120,34 @@ def strike_each_step(deployment: Deployment, conn_ids: list[str], title: str) ->
             "its seconds",
         ),
     )
-    for conn_id, each in run.refreshes.items():
+    for number, (conn_id, each) in enumerate(run.refreshes.items(), 1):
         table.add_row(
-            str(each.strike_at),
+            str(number),
             each.struck or "(not come to)",
             ", ".join(each.ends),
             str(len(each.steps)),
             f"{run.seconds[conn_id]:.1f}",
         )
     table.caption = f"{time.monotonic() - began:.0f} s in all"
-    refreshes = [each.code for each in deployment.refreshes()[before:]]
-    assert sum(bool(each.struck) for each in run.refreshes.values()) >= len(conn_ids) - 3
-    assert deployment.sandbox.reuses == 0
-    assert refreshes == ["ok"] * len(conn_ids), "one refresh for each account, and no token sent twice"
+    assert sum(bool(each.struck) for each in run.refreshes.values()) >= len(steps) * 0.9
+    assert [each.code for each in deployment.refreshes()[before:]] == ["ok"] * len(steps), "one each"
+    assert deployment.sandbox.reuses == reuses
 
 
 def test_an_outage_between_any_two_steps_costs_no_grant(deployment: Deployment):
     """Whatever step is struck: one refresh, and the task succeeds, if need be by its retry."""
-    steps = steps_of(deployment, *connected(deployment, 1, "plain"))
+    (plain,) = connected(deployment, 1, "unstruck")
+    steps = steps_of(deployment, plain)
     conn_ids = connected(deployment, len(steps), "struck")
-    strike_each_step(deployment, conn_ids, "the first refresh of a login")
+    strike_each_step(deployment, conn_ids, steps, "the first refresh of a login")
 
     deployment.sandbox.clock.advance(7201.0)
-    deployment.expire("plain_001")
-    steps = steps_of(deployment, "plain_001")
-    conn_ids = conn_ids[: len(steps)]
-    for conn_id in conn_ids:
+    for conn_id in (plain, *conn_ids):
         deployment.expire(conn_id)
-    strike_each_step(deployment, conn_ids, "a later refresh")
+    steps = steps_of(deployment, plain)
+    strike_each_step(deployment, conn_ids[: len(steps)], steps, "a later refresh")
 
 
 def test_no_secret_is_written(deployment: Deployment):
-    """What failed and was retried, with all logs on DEBUG, has left no secret anywhere."""
+    """What was killed, struck and retried, with all logs on DEBUG, has left no secret anywhere."""
     deployment.assert_no_secret_is_written()
