@@ -63,7 +63,6 @@ class Deployment:
 
     :param postgres: where its metadata database is made
     :param claim_write_seconds: of the provider's configuration: the scale of all the claim's constants
-    :param log_level: of everything
     :param restart_pause: seconds after which a component that has ended is started again
     :param knobs: of the sandbox
     """
@@ -74,7 +73,6 @@ class Deployment:
         *,
         claim_write_seconds: float,
         restart_pause: float = 5.0,
-        log_level: str = "DEBUG",
         **knobs: Any,
     ) -> None:
         self.postgres = postgres
@@ -87,7 +85,7 @@ class Deployment:
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.url(DATABASE),
             "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode(),
             "AIRFLOW__CORE__PARALLELISM": "24",
-            "AIRFLOW__LOGGING__LOGGING_LEVEL": log_level,
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
             "AIRFLOW__TIKTOK__CLAIM_WRITE_SECONDS": str(claim_write_seconds),
             "PATH": os.pathsep.join(
                 [self._restarted(restart_pause), str(Path(sys.executable).parent), os.environ["PATH"]]

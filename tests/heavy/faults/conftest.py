@@ -14,5 +14,5 @@ def deployment(deployed) -> Iterator[Deployment]:
     # Who dies as the holder of a claim lets the next one wait for 15 times as long, and an outage is shorter
     # than a claim is held. DAG processor and triggerer, which end with the database, stay away for long: two
     # cores have enough to do, and nobody needs them then.
-    with deployed(claim_write_seconds=2.0, restart_pause=60.0, log_level="INFO") as running:
+    with deployed(claim_write_seconds=2.0, restart_pause=60.0) as running:
         yield running
