@@ -23,6 +23,7 @@ import pytest  # noqa: E402
 from airflow_provider_tiktok.sandbox.knobs import Knobs  # noqa: E402
 from airflow_provider_tiktok.sandbox.server import Sandbox  # noqa: E402
 from tests.airflow_tasks import SAMPLE, FakeClock, FakeVariables, forget_masks, publish_connection  # noqa: E402
+from tests.buckets import Bucket  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -97,3 +98,28 @@ def clock(tiktok: Sandbox, monkeypatch: pytest.MonkeyPatch) -> FakeClock:
 def video() -> Path:
     """A real video of 5 seconds."""
     return SAMPLE
+
+
+@pytest.fixture(scope="session")
+def _store() -> Iterator[str]:
+    """A store that speaks S3's protocol; gives its address."""
+    moto_server = pytest.importorskip("moto.server")
+    server = moto_server.ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def _bucket(_store: str) -> Bucket:
+    made = Bucket("pulled-by-tiktok", _store)
+    made.make()
+    return made
+
+
+@pytest.fixture
+def bucket(_bucket: Bucket) -> Bucket:
+    """An empty bucket whose objects TikTok can pull."""
+    _bucket.empty()
+    return _bucket

@@ -75,6 +75,21 @@ class Seed:
 
 
 @dataclass(frozen=True)
+class Hosting:
+    """
+    Where media is put that TikTok has to pull, and where it is seen then; empty = not configured.
+
+    :param bucket: of S3, or of a store that speaks S3's protocol
+    :param prefix: of all keys in it; ends with ``/`` where there is one
+    :param public_base_url: the URL prefix that is verified with TikTok; ends with ``/``
+    """
+
+    bucket: str = ""
+    prefix: str = ""
+    public_base_url: str = ""
+
+
+@dataclass(frozen=True)
 class Account:
     """
     One TikTok app and one creator's grant for it.
@@ -85,6 +100,7 @@ class Account:
     :param base_url: scheme, host and port of the API
     :param seed: the grant as first given
     :param media_conn_id: ``aws``-type Connection for ``s3://``; empty = boto3's own credential chain
+    :param hosting: where media is put that TikTok has to pull
     :param rate_window: seconds of TikTok's minute
     :param cap_window: seconds of TikTok's day
     """
@@ -95,6 +111,7 @@ class Account:
     base_url: str = API_HOST
     seed: Seed = Seed()
     media_conn_id: str = ""
+    hosting: Hosting = Hosting()
     rate_window: float = 60.0
     cap_window: float = 86400.0
 
@@ -133,6 +150,7 @@ def read_account(connection: Any, extra: Mapping[str, Any]) -> Account:
             scope=str(extra.get("scope") or ""),
         ),
         media_conn_id=str(extra.get("media_conn_id") or ""),
+        hosting=_hosting(conn_id, extra),
         rate_window=_seconds(conn_id, extra, "rate_window", 60.0),
         cap_window=_seconds(conn_id, extra, "cap_window", 86400.0),
     )
@@ -187,6 +205,36 @@ def _is_loopback(name: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def _hosting(conn_id: str, extra: Mapping[str, Any]) -> Hosting:
+    bucket, prefix, url = (
+        str(extra.get(name) or "").strip()
+        for name in ("media_bucket", "media_prefix", "media_public_base_url")
+    )
+    bucket, _, below = bucket.removeprefix("s3://").partition("/")
+    prefix = "/".join(filter(None, f"{below}/{prefix}".split("/")))
+    if url and not _is_base_url(url):
+        raise TikTokConfigError(
+            f"Connection {conn_id}: extra media_public_base_url must be like "
+            "https://media.example.com/tiktok/, the URL prefix that is verified with TikTok."
+        )
+    if bucket and not url:
+        raise TikTokConfigError(
+            f"Connection {conn_id}: extra media_bucket needs media_public_base_url beside it: the https URL "
+            "prefix, verified with TikTok, under which the bucket's objects are seen."
+        )
+    return Hosting(bucket, prefix and f"{prefix}/", url and f"{url.rstrip('/')}/")
+
+
+def _is_base_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    more = "@" in parts.netloc or parts.query or parts.fragment or _SPACE.search(url)
+    return parts.scheme in _DEFAULT_PORTS and bool(host) and not more
 
 
 def _moment(conn_id: str, extra: Mapping[str, Any], name: str) -> float:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from airflow_provider_tiktok.exceptions import TikTokMediaReadError
 
@@ -71,6 +72,41 @@ def within(source: MediaSource, start: int, length: int) -> None:
     """
     if start < 0 or length < 0 or start + length > source.size:
         raise ValueError(f"{source.name}: bytes {start}+{length} are not within its {source.size} bytes")
+
+
+def as_file(source: MediaSource, block: int = 8 * 1024 * 1024) -> io.BufferedReader:
+    """
+    Give media as a file, for libraries that want one. Closing it leaves the media open.
+
+    :param source: the media
+    :param block: bytes that are read at a time
+    """
+    return io.BufferedReader(_File(source), block)
+
+
+class _File(io.RawIOBase):
+    def __init__(self, source: MediaSource) -> None:
+        super().__init__()
+        self._source = source
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._source.size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        length = max(0, min(len(view), self._source.size - self._position))
+        view[:length] = self._source.read(self._position, length) if length else b""
+        self._position += length
+        return length
 
 
 def changed(name: str) -> TikTokMediaReadError:

@@ -43,19 +43,22 @@ class Session:
         return locate(url, allow_loopback=allow, resolver=self._resolver, before=before)
 
     @contextmanager
-    def answer(self, method: str, headers: Mapping[str, str], deadline: float) -> Iterator[Streamed]:
+    def answer(
+        self, method: str, headers: Mapping[str, str], deadline: float, *, follow: bool = True
+    ) -> Iterator[Streamed]:
         """
         Send a request, follow its redirects, and give the answer that is none.
 
         :param method: HTTP method
         :param headers: beside those that every request has
         :param deadline: seconds for each request, its body included
+        :param follow: False gives the first answer, a redirect too
         :raises TikTokMediaError: a worker must not go where it is redirected, or is redirected too often
         :raises TikTokTransportError: there was no answer, or it broke off
         """
         for _ in range(MAX_REDIRECTS + 1):
             with self._one(method, headers, deadline) as answer:
-                if answer.status not in _REDIRECTS:
+                if answer.status not in _REDIRECTS or not follow:
                     yield answer
                     return
                 location = answer.headers.get("location", "")

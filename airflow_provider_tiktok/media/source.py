@@ -1,5 +1,5 @@
 """
-Where media lies: one function that opens any of it.
+Where media lies: one function that opens any of it, and one that opens the bucket TikTok pulls from.
 
 The only module of ``media`` that knows Airflow: it reads the ``aws`` Connection and asks Airflow's object
 storage for filesystems.
@@ -8,17 +8,20 @@ storage for filesystems.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_tiktok.exceptions import TikTokMediaError, TikTokMediaReadError
+from airflow_provider_tiktok.media.aws import AwsLogin
+from airflow_provider_tiktok.media.hosting import MediaHost
 from airflow_provider_tiktok.media.local import LocalFile
 from airflow_provider_tiktok.media.readable import MAX_BYTES, MediaAccess, MediaSource
-from airflow_provider_tiktok.media.s3 import AwsLogin, S3Object
+from airflow_provider_tiktok.media.s3 import S3Object
 from airflow_provider_tiktok.media.storage import StorageFile
 from airflow_provider_tiktok.media.web import WebFile
 
-__all__ = ["MediaAccess", "MediaSource", "open_source"]
+__all__ = ["MediaAccess", "MediaSource", "open_host", "open_source"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
@@ -57,6 +60,20 @@ def open_source(uri: str, access: MediaAccess) -> MediaSource:
     return source
 
 
+def open_host(bucket: str, prefix: str, public_base_url: str, access: MediaAccess) -> MediaHost:
+    """
+    Open the bucket from which TikTok pulls. Close it afterwards.
+
+    :param bucket: its name
+    :param prefix: of all keys; empty, or ends with ``/``
+    :param public_base_url: under which it is seen; ends with ``/``
+    :param access: how it is reached
+    :raises TikTokMediaError: the ``aws`` Connection cannot be used
+    :raises TikTokMediaReadError: Airflow did not give the ``aws`` Connection this time
+    """
+    return MediaHost(bucket, prefix, public_base_url, _login_of(access), access)
+
+
 def _wrong_size(size: int) -> str:
     if size <= 0:
         return "is empty: nothing was sent."
@@ -72,7 +89,7 @@ def _open_local(uri: str, access: MediaAccess) -> MediaSource:  # noqa: ARG001
 def _open_s3(uri: str, access: MediaAccess) -> MediaSource:
     # Not urlsplit: "?", "#" and "%" are ordinary characters of a key.
     bucket, _, key = _SCHEME.sub("", uri, count=1).partition("/")
-    return S3Object(bucket, key, _aws_login(access.media_conn_id) if access.media_conn_id else AwsLogin())
+    return S3Object(bucket, key, _login_of(access))
 
 
 def _open_web(uri: str, access: MediaAccess) -> MediaSource:
@@ -99,6 +116,10 @@ def _open_storage(uri: str, access: MediaAccess) -> MediaSource:  # noqa: ARG001
     return StorageFile(filesystem, path.path, name)
 
 
+def _login_of(access: MediaAccess) -> AwsLogin:
+    return _aws_login(access.media_conn_id) if access.media_conn_id else AwsLogin()
+
+
 def _aws_login(conn_id: str) -> AwsLogin:
     from airflow.providers.common.compat.sdk import (  # slow, and needed for s3:// only
         AirflowNotFoundException,
@@ -117,6 +138,17 @@ def _aws_login(conn_id: str) -> AwsLogin:
         raise TikTokMediaReadError(
             f"Airflow did not give the Connection {conn_id!r} ({type(error).__name__})."
         ) from None
+    return read_login(connection, extra)
+
+
+def read_login(connection: Any, extra: Mapping[str, Any] | None = None) -> AwsLogin:
+    """
+    Read an ``aws`` Connection.
+
+    :param connection: Airflow's
+    :param extra: its extra; None = the Connection's own is read
+    """
+    extra = connection.extra_dejson if extra is None else extra
     return AwsLogin(
         access_key=connection.login or "",
         secret_key=connection.password or "",

@@ -1,15 +1,12 @@
-"""What a video is: told from its first bytes, and, where PyAV is installed, from its header."""
+"""What kind of video it is, told from its first bytes; what its header tells is in :mod:`.header`."""
 
 from __future__ import annotations
 
-import io
 import logging
 import re
-from collections import OrderedDict
 from pathlib import PurePosixPath
-from typing import Any
 
-from airflow_provider_tiktok.exceptions import TikTokMediaError, TikTokMediaReadError
+from airflow_provider_tiktok.exceptions import TikTokMediaError
 from airflow_provider_tiktok.media.readable import MediaSource
 
 log = logging.getLogger(__name__)
@@ -70,7 +67,8 @@ _OTHERS = [
     )
 ]
 
-_TAKES = "TikTok takes MP4, MOV and WebM with H.264, H.265, VP8 or VP9 (Media Transfer Guide)."
+#: What a message about a file that is no such video ends with.
+TAKES = "TikTok takes MP4, MOV and WebM with H.264, H.265, VP8 or VP9 (Media Transfer Guide)."
 
 
 def content_type(source: MediaSource) -> str:
@@ -112,120 +110,4 @@ def _doctype(head: bytes) -> bytes:
 
 
 def _no_video(source: MediaSource, what: str) -> TikTokMediaError:
-    return TikTokMediaError(f"{source.name} looks like {what}. {_TAKES}")
-
-
-def duration_seconds(source: MediaSource) -> float | None:
-    """
-    Tell how long a video is, from its header alone.
-
-    :param source: the video
-    :return: seconds; None where PyAV (extra ``video``) is not installed, or the header cannot be read or does
-        not say, or is too far into something that can only be read from front to back
-    :raises TikTokMediaError: it holds no picture
-    :raises TikTokMediaReadError: it could not be read
-    """
-    try:
-        import av  # large, and an extra
-    except ImportError:
-        return None
-    # Named, not guessed: FFmpeg would take a text file for a playlist and open the files it lists.
-    container_format = "matroska" if content_type(source) == WEBM else "mov"
-    file = _Header(source)
-    duration, kinds, broken = None, set(), ""
-    try:
-        with av.open(file, "r", format=container_format, options=_FFMPEG_OPTIONS) as container:
-            duration, kinds = container.duration, {stream.type for stream in container.streams}
-    except UnicodeDecodeError:  # a title in another encoding says nothing about the video
-        return None
-    except (av.error.FFmpegError, ValueError) as error:
-        broken = type(error).__name__
-    if file.failure:
-        raise file.failure
-    if file.too_far:
-        return None
-    if broken or not kinds:
-        log.warning(
-            "%s: its header cannot be read (%s); TikTok may refuse the video.", source.name, broken or "empty"
-        )
-        return None
-    if "video" not in kinds:
-        raise TikTokMediaError(f"{source.name}: its header names no picture. {_TAKES}")
-    return duration / av.time_base if duration and duration > 0 else None
-
-
-#: What FFmpeg may read to learn about the streams beyond the header: the duration needs none of it.
-_FFMPEG_OPTIONS = {"probesize": "65536", "analyzeduration": "0"}
-
-
-class _Header(io.RawIOBase):
-    """
-    A source as the file that PyAV wants, with a small cache of blocks.
-
-    PyAV prints an exception of a read into the log, and FFmpeg may take it for a broken video. So none is
-    raised here: the file just ends, and ``failure`` and ``too_far`` tell why.
-
-    :param source: the video
-    """
-
-    BLOCK = 64 * 1024
-    KEPT = 16
-    #: A header of a 10-minute video is below 1 MiB; one of 4 GiB in tiny frames below this.
-    MOST = 32 * 1024 * 1024
-
-    def __init__(self, source: MediaSource) -> None:
-        super().__init__()
-        self.failure: TikTokMediaReadError | TikTokMediaError | None = None
-        self.too_far = False
-        self._source = source
-        self._position = 0
-        self._read = 0
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()
-
-    def readable(self) -> bool:
-        """Say that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Say that it can be read anywhere."""
-        return True
-
-    def tell(self) -> int:
-        """Give the position."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a position."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._source.size}[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        """Read on, to the end of a block at most."""
-        view = memoryview(buffer).cast("B")
-        index, offset = divmod(self._position, self.BLOCK)
-        piece = self._block(index)[offset : offset + len(view)]
-        view[: len(piece)] = piece
-        self._position += len(piece)
-        return len(piece)
-
-    def _block(self, index: int) -> bytes:
-        """Give a block; nothing at the end, and after a failure."""
-        if index not in self._blocks:
-            self._blocks[index] = self._fetched(index * self.BLOCK)
-            if len(self._blocks) > self.KEPT:
-                self._blocks.popitem(last=False)
-        self._blocks.move_to_end(index)
-        return self._blocks[index]
-
-    def _fetched(self, start: int) -> bytes:
-        length = min(self.BLOCK, self._source.size - start)
-        self._read += self.BLOCK
-        self.too_far |= self._read > self.MOST or (self._source.front_to_back and start >= self.MOST)
-        if length <= 0 or self.failure or self.too_far:
-            return b""
-        try:
-            return self._source.read(start, length)
-        except (TikTokMediaReadError, TikTokMediaError) as error:
-            self.failure = error
-            return b""
+    return TikTokMediaError(f"{source.name} looks like {what}. {TAKES}")

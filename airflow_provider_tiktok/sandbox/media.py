@@ -174,7 +174,8 @@ def _read_track(trak: bytes) -> VideoHeader:
             if name in _CONTAINERS:
                 pending.append(body)
             else:
-                found[name] = body
+                # the first: a MOV has a second hdlr, in minf, that tells of its data
+                found.setdefault(name, body)
     if found.get(b"hdlr", b"")[8:12] != b"vide" or b"stsd" not in found or b"tkhd" not in found:
         return VideoHeader()
     width, height = struct.unpack(">II", found[b"tkhd"][-8:])

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_tiktok.exceptions import TikTokMediaError, TikTokMediaReadError
-from airflow_provider_tiktok.media import readable
-from airflow_provider_tiktok.media.s3 import AwsLogin, S3Object
+from airflow_provider_tiktok.media import aws, readable
+from airflow_provider_tiktok.media.aws import AwsLogin
+from airflow_provider_tiktok.media.s3 import S3Object
 from airflow_provider_tiktok.media.source import MediaAccess, open_source
 
 boto3 = pytest.importorskip("boto3")
@@ -106,8 +107,10 @@ def test_no_credentials_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Non
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    aws._session.cache_clear()  # it has found some before
     with pytest.raises(TikTokMediaError, match=r"NoCredentialsError.*media_conn_id"):
         open_source("s3://videos/clip.mp4", MediaAccess())
+    aws._session.cache_clear()
 
 
 @pytest.mark.parametrize("uri", ["s3://videos/none.mp4", "s3://no-such-bucket/clip.mp4"])
