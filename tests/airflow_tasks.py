@@ -22,7 +22,7 @@ WAITING_MODULES = (
     "airflow_provider_tiktok.api.upload",
     "airflow_provider_tiktok.media.readable",
     "airflow_provider_tiktok.publishing.status",
-    "airflow_provider_tiktok.publishing.video",
+    "airflow_provider_tiktok.publishing.upload",
     "airflow_provider_tiktok.auth.grant",
     "airflow_provider_tiktok.auth.keeper",
     "airflow_provider_tiktok.auth.renewal",

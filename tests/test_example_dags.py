@@ -94,10 +94,24 @@ def test_they_import_what_lasts(path: Path) -> None:
 
 def test_the_sample_is_a_video_that_tiktok_takes() -> None:
     pytest.importorskip("av")
+    from airflow_provider_tiktok.media.header import read_facts
+    from airflow_provider_tiktok.media.judgement import check_facts
     from airflow_provider_tiktok.media.local import LocalFile
-    from airflow_provider_tiktok.media.video import content_type, duration_seconds
 
     with LocalFile(str(FOLDER / "media" / "sample.mp4")) as source:
-        assert content_type(source) == "video/mp4"
-        assert duration_seconds(source) == pytest.approx(5.0, abs=0.1)
+        facts = read_facts(source)
+        assert facts
+        assert (facts.container, facts.codec) == ("MP4", "h264")
+        assert facts.duration == pytest.approx(5.0, abs=0.1)
+        check_facts(source.name, facts)
         assert source.size < 1_000_000
+
+
+def test_one_of_the_photos_is_right_as_it_is(tmp_path: Path) -> None:
+    """The others show what is done to a photo."""
+    from airflow_provider_tiktok.media.carousel import prepare_pictures
+    from airflow_provider_tiktok.media.local import LocalFile
+
+    photos = sorted(str(path) for path in (FOLDER / "media").glob("photo_*"))
+    changes = [each.changes for each in prepare_pictures(photos, LocalFile, tmp_path)]
+    assert [bool(each) for each in changes] == [True, False, True]

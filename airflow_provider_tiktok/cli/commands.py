@@ -108,6 +108,34 @@ def revoke(**options: Any) -> None:
     _do("revoke", options)
 
 
+@tiktok.group()
+def media() -> None:
+    """Look after media that was put where TikTok can pull it."""
+
+
+@media.command()
+@click.option(
+    "--conn-id", multiple=True, metavar="ID", help="Only this account's bucket; may be given several times."
+)
+@click.option(
+    "--older-than",
+    default=24.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    metavar="HOURS",
+    help="What is younger may still be pulled: TikTok takes up to an hour, and a task may be waiting.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be removed.")
+def sweep(**options: Any) -> None:
+    """
+    Remove what was staged for TikTok and left behind.
+
+    A task that is killed leaves files in the Connection's media_bucket. Only what this provider has put
+    there is removed. Run it once a day, or give the bucket a lifecycle rule.
+    """
+    _do("media", options)
+
+
 def _do(command: str, options: dict[str, Any]) -> None:
     """Load what does the work, and do it; only results go to stdout, whatever Airflow prints meanwhile."""
     results = sys.stdout

@@ -17,24 +17,39 @@ from airflow_provider_tiktok.cli.commands import tiktok
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from airflow.cli.cli_config import Arg, GroupCommand
+    from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand
 
 
 def get_tiktok_cli_commands() -> list[GroupCommand]:
     """Give Airflow the command group."""
-    from airflow.cli.cli_config import ActionCommand, GroupCommand
+    return [_group("tiktok", tiktok)]
 
-    subcommands = [
-        ActionCommand(
-            name=name,
-            help=command.get_short_help_str(limit=100),
-            description=" ".join((command.help or "").split()),
-            func=_runner(name, command),
-            args=tuple(_args(command)),
-        )
-        for name, command in tiktok.commands.items()
-    ]
-    return [GroupCommand(name="tiktok", help=tiktok.get_short_help_str(limit=100), subcommands=subcommands)]
+
+def _group(name: str, group: click.Group) -> GroupCommand:
+    from airflow.cli.cli_config import GroupCommand
+
+    return GroupCommand(
+        name=name.rpartition(" ")[2],
+        help=group.get_short_help_str(limit=100),
+        subcommands=[
+            _group(f"{name} {each}", command)
+            if isinstance(command, click.Group)
+            else _action(f"{name} {each}", command)
+            for each, command in group.commands.items()
+        ],
+    )
+
+
+def _action(name: str, command: click.Command) -> ActionCommand:
+    from airflow.cli.cli_config import ActionCommand
+
+    return ActionCommand(
+        name=name.rpartition(" ")[2],
+        help=command.get_short_help_str(limit=100),
+        description=" ".join((command.help or "").split()),
+        func=_runner(name, command),
+        args=tuple(_args(command)),
+    )
 
 
 def _args(command: click.Command) -> Iterator[Arg]:
@@ -67,9 +82,9 @@ def _help(command: click.Command, option: click.Option) -> str:
 
 def _runner(name: str, command: click.Command) -> Callable[[Namespace], None]:
     def run(args: Namespace) -> None:
-        command.main(list(_given(command, args)), prog_name=f"airflow tiktok {name}")
+        command.main(list(_given(command, args)), prog_name=f"airflow {name}")
 
-    run.__name__ = f"tiktok_{name}"
+    run.__name__ = name.replace(" ", "_")
     return run
 
 

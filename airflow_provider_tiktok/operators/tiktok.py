@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, ClassVar
 
-from airflow.providers.common.compat.sdk import (
-    AirflowException,
-    BaseOperator,
-    Context,
-    conf,
-    mask_secret,
+from airflow.providers.common.compat.sdk import mask_secret
+
+from airflow_provider_tiktok.operators.base import (
+    COMMON_FIELDS,
+    DEFAULT_DEFERRABLE,
+    TikTokPublishOperator,
 )
 
-# Whatever it takes to publish is imported when it is: DAG files import this module every few seconds.
-if TYPE_CHECKING:
-    from airflow_provider_tiktok.api.models import PublishStatus
-    from airflow_provider_tiktok.hooks.tiktok import TikTokHook
-    from airflow_provider_tiktok.publishing.request import Waiting
 
-
-class TikTokPublishVideoOperator(BaseOperator):
+class TikTokPublishVideoOperator(TikTokPublishOperator):
     """
     Publish a video to TikTok, or leave it as a draft in the creator's inbox.
 
@@ -42,8 +34,9 @@ class TikTokPublishVideoOperator(BaseOperator):
         ``FOLLOWER_OF_CREATOR`` or ``SELF_ONLY``, as far as the creator has it. No default: TikTok wants a
         choice
     :param post_mode: ``DIRECT_POST``, or ``MEDIA_UPLOAD`` for a draft, which takes the video and no settings
-    :param source: ``FILE_UPLOAD``, or ``PULL_FROM_URL`` for TikTok to fetch ``video`` itself; ``auto``
-        uploads, always: pulls were seen to hang in 2026, and cannot be made exactly once
+    :param source: ``FILE_UPLOAD``, or ``PULL_FROM_URL`` for TikTok to fetch the video itself: where its URL
+        is not under the Connection's ``media_public_base_url``, the video is put into its ``media_bucket``
+        first. ``auto`` uploads, always: pulls were seen to hang in 2026, and cannot be made exactly once
     :param disable_comment: None = as the creator's own setting says; what they disabled stays so
     :param disable_duet: the same
     :param disable_stitch: the same
@@ -62,7 +55,7 @@ class TikTokPublishVideoOperator(BaseOperator):
     :raises TikTokError: anything else; what no retry can cure also is an ``AirflowFailException``
     """
 
-    template_fields: Sequence[str] = (
+    arguments: ClassVar[tuple[str, ...]] = (
         "video",
         "title",
         "privacy_level",
@@ -75,15 +68,10 @@ class TikTokPublishVideoOperator(BaseOperator):
         "brand_content_toggle",
         "brand_organic_toggle",
         "is_aigc",
-        "wait_for_completion",
-        "deferrable",
-        "poll_interval",
-        "wait_timeout",
-        "dry_run",
         "chunk_size",
-        "tiktok_conn_id",
+        *COMMON_FIELDS,
     )
-    ui_color = "#d8f6f5"
+    template_fields: Sequence[str] = arguments
 
     def __init__(
         self,
@@ -100,16 +88,24 @@ class TikTokPublishVideoOperator(BaseOperator):
         brand_content_toggle: bool = False,
         brand_organic_toggle: bool = False,
         is_aigc: bool = False,
+        chunk_size: int = 10_000_000,
         wait_for_completion: bool = False,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        deferrable: bool = DEFAULT_DEFERRABLE,
         poll_interval: float = 30.0,
         wait_timeout: float = 24 * 3600.0,
         dry_run: bool = False,
-        chunk_size: int = 10_000_000,
         tiktok_conn_id: str = "tiktok_default",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            wait_for_completion=wait_for_completion,
+            deferrable=deferrable,
+            poll_interval=poll_interval,
+            wait_timeout=wait_timeout,
+            dry_run=dry_run,
+            tiktok_conn_id=tiktok_conn_id,
+            **kwargs,
+        )
         self.video = video
         self.title = title
         self.privacy_level = privacy_level
@@ -122,106 +118,135 @@ class TikTokPublishVideoOperator(BaseOperator):
         self.brand_content_toggle = brand_content_toggle
         self.brand_organic_toggle = brand_organic_toggle
         self.is_aigc = is_aigc
-        self.wait_for_completion = wait_for_completion
-        self.deferrable = deferrable
-        self.poll_interval = poll_interval
-        self.wait_timeout = wait_timeout
-        self.dry_run = dry_run  # type: ignore[method-assign,assignment]  # BaseOperator has a method of that name
         self.chunk_size = chunk_size
-        self.tiktok_conn_id = tiktok_conn_id
 
-    @cached_property
-    def hook(self) -> TikTokHook:
-        """The account."""
-        from airflow_provider_tiktok.hooks.tiktok import TikTokHook
-
-        return TikTokHook(self.tiktok_conn_id)
-
-    def execute(self, context: Context) -> str | None:
-        """Check, publish, and wait if that is asked for."""
-        from airflow_provider_tiktok.publishing.request import read_video_request, read_waiting
+    def publish(self, given: dict[str, Any]) -> str | None:
+        """Check, and start the publish; see :meth:`TikTokPublishOperator.publish`."""
+        from airflow_provider_tiktok.publishing.request import read_video_request
         from airflow_provider_tiktok.publishing.video import publish_video
 
-        # this class's fields: a subclass may template others
-        given = {name: getattr(self, name) for name in TikTokPublishVideoOperator.template_fields}
-        request, waiting = read_video_request(given), read_waiting(given)
-        try:
-            publish_id = publish_video(self.hook, request, mask_secret)
-            if publish_id is None or waiting is None:
-                return publish_id
-            return self._wait(context, publish_id, waiting)
-        finally:
-            self.hook.close()
+        return publish_video(self.hook, read_video_request(given), mask_secret)
 
-    def _wait(self, context: Context, publish_id: str, waiting: Waiting) -> str:
-        from airflow_provider_tiktok.publishing.started import started
-        from airflow_provider_tiktok.publishing.status import Watch, wait
 
-        with started(publish_id):
-            context["ti"].xcom_push(key="publish_id", value=publish_id)  # to be seen while it is waited for
-            if waiting.deferrable:
-                self._defer(publish_id, waiting)
-            status = wait(self.hook, publish_id, Watch(waiting.poll_interval), timeout=waiting.timeout)
-        return self._finish(context, publish_id, status)
+class TikTokPublishPhotosOperator(TikTokPublishOperator):
+    """
+    Publish a photo carousel to TikTok, or leave it as a draft in the creator's inbox.
 
-    def _defer(self, publish_id: str, waiting: Waiting) -> NoReturn:
-        from airflow_provider_tiktok.triggers.tiktok import TikTokPublishStatusTrigger
+    Every photo is made what TikTok takes (JPEG or WebP, at most 1080 px on the short and 1920 px on the long
+    side, 20 MB) before anything is sent; one that already is goes through untouched, but for its EXIF data.
+    All photos that cannot be used are named in one error. TikTok takes photos only from a public URL that is
+    verified with it: a photo that is right and lies under the Connection's ``media_public_base_url`` is
+    pulled from there; the others are put into its ``media_bucket``, and removed once the publish is seen to
+    have ended, by this operator or a ``TikTokPublishStatusSensor``. Returns the ``publish_id``; with
+    ``wait_for_completion`` the XCom ``publish_status`` holds ``{"publish_id", "status", "post_ids",
+    "post_url"}`` too. TikTok documents no address of a photo post: ``post_url`` is None.
 
-        self.defer(
-            trigger=TikTokPublishStatusTrigger(
-                self.tiktok_conn_id, publish_id, poll_interval=waiting.poll_interval
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=waiting.timeout),
+    A photo post cannot be made exactly once: where TikTok's answer is lost, the task fails without a retry
+    and says so.
+
+    .. seealso:: https://developers.tiktok.com/doc/content-posting-api-reference-photo-post (2026-09-11)
+
+    All parameters are templated.
+
+    :param photos: 1 to 35 pictures in their order, each a local path, an ``https://`` URL, an ``s3://`` URI,
+        or any URI that Airflow's ``ObjectStoragePath`` opens; anything that Pillow reads
+    :param title: at most 90 UTF-16 units
+    :param description: with #hashtags and @mentions; at most 4000 UTF-16 units
+    :param privacy_level: who may see it: ``PUBLIC_TO_EVERYONE``, ``MUTUAL_FOLLOW_FRIENDS``,
+        ``FOLLOWER_OF_CREATOR`` or ``SELF_ONLY``, as far as the creator has it. No default: TikTok wants a
+        choice
+    :param post_mode: ``DIRECT_POST``, or ``MEDIA_UPLOAD`` for a draft, which takes photos, title and
+        description, and no settings
+    :param photo_cover_index: the photo used as cover, counted from 0
+    :param disable_comment: None = as the creator's own setting says; what they disabled stays so
+    :param auto_add_music: TikTok adds music
+    :param brand_content_toggle: a paid partnership for a third party; not with ``SELF_ONLY``
+    :param brand_organic_toggle: promotes the creator's own business
+    :param is_aigc: labelled as made by AI
+    :param fit: ``contain`` keeps a photo's own ratio; ``pad`` and ``crop`` bring it to ``aspect_ratio``
+    :param aspect_ratio: width to height, as ``"9:16"`` or a number; for ``pad`` and ``crop``
+    :param background: colour under transparent and around padded photos, as ``"white"`` or ``"#ffcc00"``
+    :param wait_for_completion: wait until it is posted, or delivered to the inbox
+    :param deferrable: wait in the triggerer, without a worker slot
+    :param poll_interval: longest pause between two looks at the status, in seconds; the first is about 5
+    :param wait_timeout: seconds to wait at most; then the task fails and is not retried
+    :param dry_run: check everything, log what would be sent, send nothing, return None
+    :param tiktok_conn_id: Connection of type ``tiktok``
+    :raises TikTokInputError: an argument or a photo is refused; nothing was sent
+    :raises TikTokError: anything else; what no retry can cure also is an ``AirflowFailException``
+    """
+
+    arguments: ClassVar[tuple[str, ...]] = (
+        "photos",
+        "title",
+        "description",
+        "privacy_level",
+        "post_mode",
+        "photo_cover_index",
+        "disable_comment",
+        "auto_add_music",
+        "brand_content_toggle",
+        "brand_organic_toggle",
+        "is_aigc",
+        "fit",
+        "aspect_ratio",
+        "background",
+        *COMMON_FIELDS,
+    )
+    template_fields: Sequence[str] = arguments
+
+    def __init__(
+        self,
+        *,
+        photos: Sequence[str] | str,
+        title: str = "",
+        description: str = "",
+        privacy_level: str | None = None,
+        post_mode: str = "DIRECT_POST",
+        photo_cover_index: int = 0,
+        disable_comment: bool | None = None,
+        auto_add_music: bool = False,
+        brand_content_toggle: bool = False,
+        brand_organic_toggle: bool = False,
+        is_aigc: bool = False,
+        fit: str = "contain",
+        aspect_ratio: str | float | None = None,
+        background: str = "white",
+        wait_for_completion: bool = False,
+        deferrable: bool = DEFAULT_DEFERRABLE,
+        poll_interval: float = 30.0,
+        wait_timeout: float = 24 * 3600.0,
+        dry_run: bool = False,
+        tiktok_conn_id: str = "tiktok_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            wait_for_completion=wait_for_completion,
+            deferrable=deferrable,
+            poll_interval=poll_interval,
+            wait_timeout=wait_timeout,
+            dry_run=dry_run,
+            tiktok_conn_id=tiktok_conn_id,
+            **kwargs,
         )
+        self.photos = photos
+        self.title = title
+        self.description = description
+        self.privacy_level = privacy_level
+        self.post_mode = post_mode
+        self.photo_cover_index = photo_cover_index
+        self.disable_comment = disable_comment
+        self.auto_add_music = auto_add_music
+        self.brand_content_toggle = brand_content_toggle
+        self.brand_organic_toggle = brand_organic_toggle
+        self.is_aigc = is_aigc
+        self.fit = fit
+        self.aspect_ratio = aspect_ratio
+        self.background = background
 
-    def execute_complete(self, context: Context, event: Any = None) -> str:
-        """Take up what the trigger told."""
-        from airflow_provider_tiktok.exceptions import TikTokError
-        from airflow_provider_tiktok.publishing.events import read_event
+    def publish(self, given: dict[str, Any]) -> str | None:
+        """Prepare the photos, and start the publish; see :meth:`TikTokPublishOperator.publish`."""
+        from airflow_provider_tiktok.publishing.photos import publish_photos
+        from airflow_provider_tiktok.publishing.request import read_photos_request
 
-        try:
-            publish_id, status = read_event(event)
-        except TikTokError as error:
-            _give_up(context, error)
-        try:
-            return self._finish(context, publish_id, status)
-        finally:
-            self.hook.close()
-
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume; where the waiting itself broke down, fail for good, since a retry would publish again."""
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except AirflowException as error:
-            if next_method == "execute_complete":
-                raise
-            _give_up(context, error)
-
-    def _finish(self, context: Context, publish_id: str, status: PublishStatus) -> str:
-        from airflow_provider_tiktok.publishing.result import publish_result
-        from airflow_provider_tiktok.publishing.started import started
-
-        result = publish_result(self.hook, publish_id, status)
-        address = result["post_url"] or "no public address"
-        self.log.info("Publish %s: %s, %s.", publish_id, status.status, address)
-        with started(publish_id):
-            context["ti"].xcom_push(key="publish_status", value=result)
-        return publish_id
-
-
-def _give_up(context: Context, error: AirflowException) -> NoReturn:
-    from airflow_provider_tiktok.publishing.started import started
-
-    with started(_pushed_publish_id(context)):
-        raise error
-
-
-def _pushed_publish_id(context: Context) -> str:
-    """Give the publish_id that was pushed before the task deferred; Airflow keeps XComs over a deferral."""
-    ti = context["ti"]
-    try:
-        found = ti.xcom_pull(task_ids=ti.task_id, key="publish_id", map_indexes=ti.map_index)
-    except Exception:  # the error that is on its way must not be hidden by this one
-        found = None
-    return str(found or "(see XCom publish_id)")
+        return publish_photos(self.hook, read_photos_request(given))

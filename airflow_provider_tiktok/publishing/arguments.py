@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import json
+import re
+from collections.abc import Iterable
+from contextlib import suppress
 from enum import StrEnum
+from os import PathLike
 from typing import Any, TypeVar
 
 from airflow_provider_tiktok.exceptions import TikTokInputError
@@ -12,6 +18,7 @@ E = TypeVar("E", bound=StrEnum)
 #: Airflow adds seconds to dates, and some metadata databases end in 2038.
 LONGEST_SECONDS = 365 * 24 * 3600.0
 
+_RATIO = re.compile(r"(\d+(?:\.\d+)?)(?:\s*[:/]\s*(\d+(?:\.\d+)?))?", re.ASCII)
 _WORDS = {"true": True, "false": False, "1": True, "0": False, "none": None, "": None}
 
 
@@ -79,3 +86,52 @@ def as_choice(name: str, value: Any, choices: type[E]) -> E:
         return choices(str(getattr(value, "value", value)))
     except ValueError:
         raise TikTokInputError(f"{name} must be one of {', '.join(choices)}, not {value!r}.") from None
+
+
+def as_texts(name: str, value: Any) -> tuple[str, ...]:
+    """
+    Read a list of texts; a template may have made one text of it, as ``"['a.jpg', 'b.jpg']"``.
+
+    :param name: of the argument
+    :param value: a list of texts or paths, or one of them
+    :raises TikTokInputError: it is neither, or one of them is empty
+    """
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = _listed(value.strip())
+    if value is None or isinstance(value, str | PathLike):
+        value = [] if value in (None, "") else [value]
+    texts = tuple(_text(each) for each in value) if isinstance(value, Iterable) else ("",)
+    if not all(texts):
+        raise TikTokInputError(f"{name} must be a list of texts, none of them empty.")
+    return texts
+
+
+def _listed(text: str) -> Any:
+    """Read a list that was made a text of; a path may begin with a bracket, too."""
+    with suppress(ValueError):
+        return json.loads(text)
+    with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+        return ast.literal_eval(text)
+    return text
+
+
+def _text(value: Any) -> str:
+    return str(value).strip() if isinstance(value, str | PathLike) else ""
+
+
+def as_ratio(name: str, value: Any) -> float | None:
+    """
+    Read a ratio of width to height.
+
+    :param name: of the argument
+    :param value: a number, a text such as ``"9:16"`` or ``"0.5625"``, or None
+    :raises TikTokInputError: it is none, or not between 1:10 and 10:1
+    """
+    if value is None or str(value).strip() in ("", "None"):
+        return None
+    found = _RATIO.fullmatch(str(value).strip())
+    if found and not isinstance(value, bool):
+        width, height = float(found[1]), float(found[2] or 1)
+        if height and 0.1 <= width / height <= 10:
+            return width / height
+    raise TikTokInputError(f"{name} must be like 9:16 or 0.5625, from 1:10 to 10:1, not {value!r}.")

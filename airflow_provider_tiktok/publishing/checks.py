@@ -11,10 +11,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_tiktok.api.models import CreatorInfo, PostMode, PrivacyLevel, Scope, VideoPost
-from airflow_provider_tiktok.exceptions import TikTokConsentError, TikTokInputError, TikTokMediaError
+from airflow_provider_tiktok.api.models import (
+    CreatorInfo,
+    PhotoPost,
+    PostMode,
+    PrivacyLevel,
+    Scope,
+    VideoPost,
+)
+from airflow_provider_tiktok.exceptions import TikTokConsentError, TikTokInputError
 
-VIDEO_TITLE_MAX = 2200
+#: UTF-16 units (Direct Post and Photo Post references, 2026-09-11).
+VIDEO_TITLE_MAX, PHOTO_TITLE_MAX, PHOTO_DESCRIPTION_MAX = 2200, 90, 4000
 
 _NEEDED_SCOPE = {PostMode.DIRECT_POST: Scope.VIDEO_PUBLISH, PostMode.MEDIA_UPLOAD: Scope.VIDEO_UPLOAD}
 
@@ -50,18 +58,19 @@ def check_branding(privacy_level: str, *, brand_content: bool) -> None:
         )
 
 
-def check_draft(settings: dict[str, Any]) -> None:
+def check_draft(settings: dict[str, Any], carries: str) -> None:
     """
-    See that nothing is set that a draft cannot carry: TikTok's inbox takes a video and no settings.
+    See that nothing is set that a draft cannot carry.
 
     :param settings: the arguments of a direct post, by name
+    :param carries: what TikTok's inbox takes, for the error
     :raises TikTokInputError: something is set
     """
     dropped = [name for name, value in settings.items() if value not in (None, False, "")]
     if dropped:
         raise TikTokInputError(
-            f"post_mode MEDIA_UPLOAD: TikTok would silently drop {', '.join(dropped)}. A video draft carries "
-            "no settings; the creator chooses them in the app. Remove them, or use post_mode DIRECT_POST."
+            f"post_mode MEDIA_UPLOAD: TikTok would silently drop {', '.join(dropped)}. A {carries}; the "
+            "creator chooses them in the app. Remove them, or use post_mode DIRECT_POST."
         )
 
 
@@ -84,9 +93,23 @@ def check_scope(granted: str, post_mode: PostMode) -> None:
         )
 
 
-def fit_to_creator(
-    post: VideoPost, creator: CreatorInfo, *, disable: Mapping[str, bool | None], duration: float | None
-) -> VideoPost:
+def check_privacy(privacy_level: str | None, creator: CreatorInfo) -> None:
+    """
+    See that the creator can post with this privacy level right now.
+
+    :param privacy_level: of the post
+    :param creator: asked just before
+    :raises TikTokInputError: they cannot
+    """
+    who = f"@{creator.username}" if creator.username else "this creator"
+    if privacy_level not in creator.privacy_level_options:
+        raise TikTokInputError(
+            f"privacy_level {privacy_level} is not open to {who}; TikTok offers "
+            f"{', '.join(creator.privacy_level_options) or 'none at all'}."
+        )
+
+
+def fit_to_creator(post: VideoPost, creator: CreatorInfo, *, disable: Mapping[str, bool | None]) -> VideoPost:
     """
     Check a direct post against what the creator may do right now, and settle what was left to the creator.
 
@@ -94,22 +117,27 @@ def fit_to_creator(
     :param creator: asked just before
     :param disable: ``disable_comment``, ``disable_duet``, ``disable_stitch`` as given; None = as the
         creator's own setting says, and what the creator has disabled stays so
-    :param duration: of the video in seconds; None = not known
     :raises TikTokInputError: the creator cannot post with this privacy level
-    :raises TikTokMediaError: the video is too long for this creator
     """
-    who = f"@{creator.username}" if creator.username else "this creator"
-    if post.privacy_level not in creator.privacy_level_options:
-        raise TikTokInputError(
-            f"privacy_level {post.privacy_level} is not open to {who}; TikTok offers "
-            f"{', '.join(creator.privacy_level_options) or 'none at all'}."
-        )
-    limit = creator.max_video_post_duration_sec
-    if duration is not None and limit and duration > limit:
-        raise TikTokMediaError(f"The video lasts {duration:.1f} s; {who} may post at most {limit} s.")
+    check_privacy(post.privacy_level, creator)
     return replace(
         post,
         disable_comment=bool(disable.get("disable_comment")) or creator.comment_disabled,
         disable_duet=bool(disable.get("disable_duet")) or creator.duet_disabled,
         disable_stitch=bool(disable.get("disable_stitch")) or creator.stitch_disabled,
     )
+
+
+def fit_photos_to_creator(
+    post: PhotoPost, creator: CreatorInfo, *, disable_comment: bool | None
+) -> PhotoPost:
+    """
+    Do for photos what :func:`fit_to_creator` does for a video; duets and stitches there are none.
+
+    :param post: what is to be said of the photos
+    :param creator: asked just before
+    :param disable_comment: as given; None = as the creator's own setting says
+    :raises TikTokInputError: the creator cannot post with this privacy level
+    """
+    check_privacy(post.privacy_level, creator)
+    return replace(post, disable_comment=bool(disable_comment) or creator.comment_disabled)

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_tiktok.api.models import PublishStatus
+from airflow_provider_tiktok.publishing.pull import release
 from airflow_provider_tiktok.publishing.status import failure
 
 if TYPE_CHECKING:
@@ -16,13 +17,14 @@ log = logging.getLogger(__name__)
 
 def publish_result(hook: TikTokHook, publish_id: str, status: PublishStatus) -> dict[str, Any]:
     """
-    Give the XCom value of a finished publish.
+    Give the XCom value of a finished publish, and take away what was staged for it.
 
     :param hook: of the account, asked for the creator's name where there is a public post
     :param publish_id: of the publish
     :param status: the one that ended the waiting
     :raises TikTokAnswerError: the publish has failed; the message says why and what to do
     """
+    release(hook, publish_id)
     if error := failure(publish_id, status):
         raise error
     return {

@@ -1,4 +1,4 @@
-"""``tiktok-sandbox demo``: a real Airflow publishes a real video to the sandbox, three ways."""
+"""``tiktok-sandbox demo``: a real Airflow publishes real videos and photos to the sandbox, in every way."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,16 +20,51 @@ from rich.table import Table
 from rich.text import Text
 
 import airflow_provider_tiktok
+from airflow_provider_tiktok.sandbox.bucket import NAME, DemoBucket
 from airflow_provider_tiktok.sandbox.server import Sandbox
 from airflow_provider_tiktok.sandbox.standalone import AirflowError, StandaloneAirflow
 
-DAG_ID = "tiktok_publish_video"
 SAMPLE = "sample.mp4"
-#: Task -> the task that waits for it, and whether it leaves a draft.
-PUBLISHES = {"upload": ("wait_for_upload", False), "pull": ("pull", False), "draft": ("draft", True)}
-RUN_SECONDS = 180.0
+#: What is right already, and must arrive as it is.
+UNTOUCHED_PHOTO = "photo_2.jpg"
+MEDIA_CONN_ID = "tiktok_media"
+RUN_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Way:
+    """
+    One way of publishing that the demo shows.
+
+    :param dag_id: of the example DAG
+    :param task: that publishes
+    :param waiter: the task that waits for it
+    :param files: how many files a post has
+    :param is_draft: whether it ends in the creator's inbox
+    :param rendered: the task that has told what the file is; empty = it is a sample
+    """
+
+    dag_id: str
+    task: str
+    waiter: str
+    files: int = 1
+    is_draft: bool = False
+    rendered: str = ""
+
+
+VIDEO, PHOTOS, RENDER = "tiktok_publish_video", "tiktok_publish_photos", "tiktok_render_then_publish"
+WAYS = (
+    Way(VIDEO, "upload", "wait_for_upload"),
+    Way(VIDEO, "pull", "pull"),
+    Way(VIDEO, "draft", "draft", is_draft=True),
+    Way(PHOTOS, "carousel", "wait_for_carousel", files=3),
+    Way(PHOTOS, "photo_draft", "photo_draft", files=3, is_draft=True),
+    Way(RENDER, "publish_render", "publish_render", rendered="render"),
+)
 #: Characters a line, where nobody says how wide the output is.
 WIDTH = 170
+#: Of a post URL: a draft has none yet, and TikTok documents none for photos.
+_INSTEAD = {True: "(the creator posts it)", False: "(photos have none)"}
 _STYLES = {"success": "green", "failed": "bold red", "deferred": "magenta", "running": "yellow"}
 
 
@@ -37,7 +72,7 @@ _STYLES = {"success": "green", "failed": "bold red", "deferred": "magenta", "run
 class Row:
     """One publish, as the table shows it."""
 
-    task: str
+    way: Way
     state: str = ""
     publish_id: str = ""
     status: str = ""
@@ -49,7 +84,7 @@ class Row:
 @click.command()
 @click.option("--keep", is_flag=True, help="Leave sandbox and Airflow running until Ctrl-C.")
 def demo(*, keep: bool) -> None:
-    """Publish a real video from a real Airflow to the sandbox: uploaded, pulled, and as a draft."""
+    """Publish real videos and photos from a real Airflow to the sandbox: posted, pulled, and as drafts."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDTH)
@@ -69,9 +104,11 @@ def _as_ctrl_c(_number: int, _frame: object) -> None:
 
 def _demo(console: Console, *, keep: bool) -> bool:
     dags = _example_dags()
-    with Sandbox(public_dir=str(dags / "media"), time_scale=4.0) as sandbox:
-        connection = json.dumps(sandbox.connection(sandbox.knobs.creators[0]))
-        with StandaloneAirflow(dags, {"AIRFLOW_CONN_TIKTOK_DEFAULT": connection}) as airflow:
+    with Sandbox(public_dir=str(dags / "media"), time_scale=4.0) as sandbox, DemoBucket() as bucket:
+        account = sandbox.connection(sandbox.knobs.creators[0], **bucket.extras(MEDIA_CONN_ID))
+        connections = {"TIKTOK_DEFAULT": account, MEDIA_CONN_ID.upper(): bucket.connection()}
+        environment = {f"AIRFLOW_CONN_{name}": json.dumps(each) for name, each in connections.items()}
+        with StandaloneAirflow(dags, environment) as airflow:
             try:
                 rows = _publish(console, sandbox, airflow)
             except AirflowError as error:
@@ -80,12 +117,19 @@ def _demo(console: Console, *, keep: bool) -> bool:
                 console.print(Text("\n".join(airflow.log.read_text(errors="replace").splitlines()[-30:])))
                 return False
             console.print(_table(rows, final=True))
-            done = all(row.is_there for row in rows)
+            left = bucket.keys()
+            done = all(row.is_there for row in rows) and not left
             if done:
-                console.print(f"[green]All {len(rows)} are really there, byte for byte.[/]")
+                console.print(
+                    f"[green]All {len(rows)} are really there, byte for byte; nothing is left in the bucket."
+                    "[/]"
+                )
             else:
                 airflow.keep_home = True
-                console.print(f"[red]Not everything is there.[/] Airflow's logs: {airflow.home / 'logs'}")
+                console.print(
+                    f"[red]Not everything is as it should be.[/] Left in the bucket: {left or 'nothing'}. "
+                    f"Airflow's logs: {airflow.home / 'logs'}"
+                )
             if keep:
                 console.print(
                     f"\nTikTok's feed  {sandbox.url}/\nAirflow        {airflow.url}/\n\nCtrl-C ends both."
@@ -96,48 +140,58 @@ def _demo(console: Console, *, keep: bool) -> bool:
 
 
 def _publish(console: Console, sandbox: Sandbox, airflow: StandaloneAirflow) -> list[Row]:
-    rows = [Row(task) for task in PUBLISHES]
+    rows = [Row(way) for way in WAYS]
     began = time.monotonic()
     console.print(
         f"TikTok's feed: {sandbox.url}/   Starting a real Airflow: half a minute, or two on a cold machine."
     )
+    dag_ids = list(dict.fromkeys(way.dag_id for way in WAYS))
     with Live(console=console, refresh_per_second=4, transient=True) as live:
-        for missing in airflow.wait_until_ready(DAG_ID):
-            live.update(Text(f"Starting a real Airflow ({time.monotonic() - began:.0f} s): {missing}"))
+        for dag_id in dag_ids:
+            for missing in airflow.wait_until_ready(dag_id):
+                live.update(Text(f"Starting a real Airflow ({time.monotonic() - began:.0f} s): {missing}"))
     console.print(f"Airflow is ready after {time.monotonic() - began:.0f} s. Publishing.")
-    conf = {"video_url": f"{sandbox.url}/public/{SAMPLE}", "poll_interval": 5}
-    run_id = airflow.trigger(DAG_ID, conf)
+    runs = {dag_id: airflow.trigger(dag_id, _conf(dag_id)) for dag_id in dag_ids}
     with Live(console=console, refresh_per_second=4, transient=True) as live:
-        for state in _states(airflow, run_id):
+        for over in _until_over(airflow, runs):
             before = [row.state for row in rows]
-            _update(rows, airflow, run_id)
+            _update(rows, airflow, runs)
             live.update(_table(rows))
             if not console.is_terminal and [row.state for row in rows] != before:
-                console.print(", ".join(f"{row.task}: {row.state}" for row in rows))
-            if state in ("success", "failed"):
+                console.print(", ".join(f"{row.way.task}: {row.state}" for row in rows))
+            if over:
                 break
-    _check(rows, sandbox)
+    _check(rows, sandbox, airflow, runs)
     return rows
 
 
-def _states(airflow: StandaloneAirflow, run_id: str) -> Iterator[str]:
+def _conf(dag_id: str) -> dict[str, Any]:
+    """Give the params of a run; the pulled video lies nowhere but here, so that it is staged."""
+    own = {VIDEO: {"video_url": str(_example_dags() / "media" / SAMPLE)}, RENDER: {"bucket": NAME}}
+    return {"poll_interval": 5, **own.get(dag_id, {})}
+
+
+def _until_over(airflow: StandaloneAirflow, runs: Mapping[str, str]) -> Iterator[bool]:
     until = time.monotonic() + RUN_SECONDS
     while time.monotonic() < until:
-        yield airflow.run_state(DAG_ID, run_id)
+        states = [airflow.run_state(dag_id, run_id) for dag_id, run_id in runs.items()]
+        yield all(state in ("success", "failed") for state in states)
         time.sleep(1.0)
-    raise AirflowError(f"The run was not over after {RUN_SECONDS:.0f} s")
+    raise AirflowError(f"The runs were not over after {RUN_SECONDS:.0f} s")
 
 
-def _update(rows: list[Row], airflow: StandaloneAirflow, run_id: str) -> None:
-    tasks = {task["task_id"]: task for task in airflow.tasks(DAG_ID, run_id)}
+def _update(rows: list[Row], airflow: StandaloneAirflow, runs: Mapping[str, str]) -> None:
+    tasks = {
+        (dag_id, task["task_id"]): task for dag_id in runs for task in airflow.tasks(dag_id, runs[dag_id])
+    }
     for row in rows:
-        waiter = PUBLISHES[row.task][0]
-        first, last = tasks[row.task], tasks[waiter]
-        row.state = (last["state"] or first["state"] or "") if waiter != row.task else first["state"] or ""
+        way = row.way
+        first, last = tasks[way.dag_id, way.task], tasks[way.dag_id, way.waiter]
+        row.state = last["state"] or first["state"] or ""
         row.seconds = _seconds(first["start_date"], last["end_date"])
         if row.state == "success" and not row.status:
-            key = "return_value" if waiter != row.task else "publish_status"
-            result: dict[str, Any] = airflow.xcom(DAG_ID, run_id, waiter, key) or {}
+            key = "publish_status" if way.waiter == way.task else "return_value"
+            result: dict[str, Any] = airflow.xcom(way.dag_id, runs[way.dag_id], way.waiter, key) or {}
             row.publish_id = str(result.get("publish_id") or "")
             row.status = str(result.get("status") or "")
             row.post_url = str(result.get("post_url") or "")
@@ -151,14 +205,24 @@ def _seconds(start: str | None, end: str | None) -> float:
     return (ended - began).total_seconds()
 
 
-def _check(rows: list[Row], sandbox: Sandbox) -> None:
+def _check(rows: list[Row], sandbox: Sandbox, airflow: StandaloneAirflow, runs: Mapping[str, str]) -> None:
     """See that what Airflow says is posted is posted: the sandbox has it, with the very bytes."""
-    wanted = hashlib.sha256((_example_dags() / "media" / SAMPLE).read_bytes()).hexdigest()
     posts = {post.publish_id: list(post.sha256) for post in sandbox.posts}
-    drafts = {draft.publish_id: draft.sha256 for draft in sandbox.drafts}
+    drafts = {draft.publish_id: list(draft.sha256) for draft in sandbox.drafts}
     for row in rows:
-        there = drafts if PUBLISHES[row.task][1] else posts
-        row.is_there = row.state == "success" and there.get(row.publish_id) == [wanted]
+        found = (drafts if row.way.is_draft else posts).get(row.publish_id, [])
+        wanted = _wanted(row.way, airflow, runs)
+        row.is_there = row.state == "success" and len(found) == row.way.files and wanted in (None, *found)
+
+
+def _wanted(way: Way, airflow: StandaloneAirflow, runs: Mapping[str, str]) -> str | None:
+    """Give the digest of a file that must have arrived as it was; None = all of them were to be changed."""
+    if way.rendered:
+        return str(airflow.xcom(way.dag_id, runs[way.dag_id], way.rendered, "sha256"))
+    if way.files > 1 and way.is_draft:
+        return None  # padded
+    name = UNTOUCHED_PHOTO if way.files > 1 else SAMPLE
+    return hashlib.sha256((_example_dags() / "media" / name).read_bytes()).hexdigest()
 
 
 def _table(rows: list[Row], *, final: bool = False) -> Table:
@@ -168,12 +232,12 @@ def _table(rows: list[Row], *, final: bool = False) -> Table:
     for row in rows:
         state = row.state if row.is_there or not final or row.state != "success" else "not there"
         table.add_row(
-            row.task,
+            row.way.task,
             Text(state, style=_STYLES.get(state, "")),
             row.publish_id,
             row.status,
             f"{row.seconds:.1f}",
-            row.post_url or ("(the creator posts it)" if final and PUBLISHES[row.task][1] else ""),
+            row.post_url or (_INSTEAD[row.way.is_draft] if final and row.is_there else ""),
         )
     return table
 

@@ -1,9 +1,9 @@
 """
-Make ``sample.mp4``, the video that the example DAGs and the demo publish.
+Make ``sample.mp4`` and ``photo_*``, the video and the photos that the example DAGs and the demo publish.
 
-Everything in it is drawn and computed here, so it belongs to this project and may be used as the project
-itself. Run ``python make_sample.py [path]`` where PyAV and Pillow are installed; on the same versions of both
-it makes the same file each time.
+Everything in them is drawn and computed here, so they belong to this project and may be used as the project
+itself. Run ``python make_sample.py [folder]`` where PyAV and Pillow are installed; on the same versions of
+both it makes the same files each time.
 """
 
 from __future__ import annotations
@@ -172,5 +172,27 @@ def make(path: Path) -> None:
             container.mux(packet)
 
 
+def make_photos(folder: Path) -> None:
+    """
+    Make three photos: one with rounded, transparent corners, one that is right, one as a phone stores it.
+
+    :param folder: where they are written
+    """
+    corners = Image.new("L", (WIDTH, HEIGHT), 0)
+    ImageDraw.Draw(corners).rounded_rectangle((0, 0, WIDTH - 1, HEIGHT - 1), 90, fill=255)
+    few = frame(20).quantize(64, dither=Image.Dither.NONE).convert("RGB")
+    few.putalpha(corners)
+    few.save(folder / "photo_1.png", optimize=True)
+    frame(70).save(folder / "photo_2.jpg", quality=88)
+    lying = frame(140).transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # Orientation: to be turned by 90 degrees before it is shown
+    lying.resize((HEIGHT * 2, WIDTH * 2), Image.Resampling.BICUBIC).save(
+        folder / "photo_3.jpg", quality=60, exif=exif
+    )
+
+
 if __name__ == "__main__":
-    make(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("sample.mp4"))
+    chosen = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
+    make(chosen / "sample.mp4")
+    make_photos(chosen)

@@ -7,6 +7,7 @@ import importlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -22,13 +23,29 @@ def parser() -> argparse.ArgumentParser:
     """Built as Airflow builds its own."""
     (group,) = get_tiktok_cli_commands()
     parser = argparse.ArgumentParser(group.name)
+    _add(parser, group)
+    return parser
+
+
+def _add(parser: argparse.ArgumentParser, group: Any) -> None:
     choices = parser.add_subparsers(required=True)
     for each in group.subcommands:
+        if hasattr(each, "subcommands"):
+            _add(choices.add_parser(each.name, help=each.help), each)
+            continue
         command = choices.add_parser(each.name, help=each.help, description=each.description)
         for arg in each.args:
             arg.add_to_parser(command)
         command.set_defaults(func=each.func)
-    return parser
+
+
+def actions(group: click.Group, *before: str) -> Iterator[tuple[list[str], click.Command]]:
+    """Every command that does something, with the words that call it."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from actions(command, *before, name)
+        else:
+            yield [*before, name], command
 
 
 @pytest.fixture
@@ -57,6 +74,8 @@ def both(parser: argparse.ArgumentParser, line: list[str]) -> None:
         ["status"],
         ["status", "--conn-id", "a", "--conn-id", "b", "--json", "--offline", "--refresh"],
         ["revoke", "--conn-id", "a", "--yes"],
+        ["media", "sweep"],
+        ["media", "sweep", "--conn-id", "a", "--conn-id", "b", "--older-than", "0.5", "--dry-run"],
     ],
     ids=" ".join,
 )
@@ -85,6 +104,7 @@ def test_the_environment_counts_as_well(
         (["login", "--port", "70000"], "--port"),
         (["login", "--print", "xml"], "--print"),
         (["revoke"], "--conn-id"),
+        (["media", "sweep", "--older-than", "-1"], "--older-than"),
     ],
 )
 def test_a_wrong_option_is_named(
@@ -100,9 +120,9 @@ def test_a_wrong_option_is_named(
 def test_every_option_is_there_and_explained(
     parser: argparse.ArgumentParser, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, command in commands.tiktok.commands.items():
+    for words, command in actions(commands.tiktok):
         with pytest.raises(SystemExit):
-            parser.parse_args([name, "--help"])
+            parser.parse_args([*words, "--help"])
         shown = " ".join(capsys.readouterr().out.split())
         for option in command.params:
             assert isinstance(option, click.Option)
@@ -112,7 +132,7 @@ def test_every_option_is_there_and_explained(
 
 def test_no_option_takes_a_secret() -> None:
     """Everybody on the machine can read a process's arguments."""
-    options = [option for command in commands.tiktok.commands.values() for option in command.params]
+    options = [option for _, command in actions(commands.tiktok) for option in command.params]
     assert not [each.name for each in options if "secret" in str(each.name) or "token" in str(each.name)]
 
 

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_tiktok.api.models import CreatorInfo, PostMode, PrivacyLevel, VideoPost
-from airflow_provider_tiktok.exceptions import TikTokConsentError, TikTokInputError, TikTokMediaError
+from airflow_provider_tiktok.api.models import CreatorInfo, PhotoPost, PostMode, PrivacyLevel, VideoPost
+from airflow_provider_tiktok.exceptions import TikTokConsentError, TikTokInputError
 from airflow_provider_tiktok.publishing.checks import (
     check_branding,
     check_scope,
     check_text,
+    fit_photos_to_creator,
     fit_to_creator,
 )
 from airflow_provider_tiktok.sandbox.fields import utf16_units
@@ -58,29 +59,25 @@ def test_scopes_that_are_not(granted: str) -> None:
         check_scope(granted, PostMode.DIRECT_POST)
 
 
-@pytest.mark.parametrize(
-    ("duration", "limit"),
-    [(None, 5), (5.0, 5), (0.1, 5), (600.0, 0)],
-    ids=["unknown", "exact", "short", "no limit"],
-)
-def test_durations(duration: float | None, limit: int) -> None:
-    creator = CreatorInfo(privacy_level_options=("SELF_ONLY",), max_video_post_duration_sec=limit)
-    assert fit_to_creator(POST, creator, disable={}, duration=duration) == POST
-
-
-def test_too_long() -> None:
-    creator = CreatorInfo(privacy_level_options=("SELF_ONLY",), max_video_post_duration_sec=5)
-    with pytest.raises(TikTokMediaError, match=r"lasts 5\.1 s; this creator may post at most 5 s"):
-        fit_to_creator(POST, creator, disable={}, duration=5.1)
-
-
 def test_a_creator_without_any_option() -> None:
     with pytest.raises(TikTokInputError, match="none at all"):
-        fit_to_creator(POST, CreatorInfo(), disable={}, duration=None)
+        fit_to_creator(POST, CreatorInfo(), disable={})
 
 
 def test_what_is_not_for_the_creator_to_decide_stays() -> None:
     post = VideoPost(
         "SELF_ONLY", title="t", is_aigc=True, brand_organic_toggle=True, video_cover_timestamp_ms=7
     )
-    assert fit_to_creator(post, CREATOR, disable={}, duration=None) == post
+    assert fit_to_creator(post, CREATOR, disable={}) == post
+
+
+def test_photos_have_no_duets_or_stitches() -> None:
+    """What the creator has disabled stays so; a level that they do not have is refused."""
+    quiet = CreatorInfo(privacy_level_options=("SELF_ONLY",), comment_disabled=True, duet_disabled=True)
+    post = PhotoPost(("https://a.example/1.jpg",), privacy_level="SELF_ONLY")
+    assert fit_photos_to_creator(post, quiet, disable_comment=None).disable_comment
+    assert fit_photos_to_creator(post, CREATOR, disable_comment=None) == post
+    assert fit_photos_to_creator(post, CREATOR, disable_comment=True).disable_comment
+    public = PhotoPost((), privacy_level="FOLLOWER_OF_CREATOR")
+    with pytest.raises(TikTokInputError, match="FOLLOWER_OF_CREATOR is not open to @alice"):
+        fit_photos_to_creator(public, CREATOR, disable_comment=None)

@@ -1,0 +1,145 @@
+"""
+Publishes one photo carousel, which TikTok can only pull.
+
+Every photo is fetched and made right before TikTok is asked anything, since one bad photo fails a whole
+carousel without being named. What is not seen under the public prefix, or had to be changed, is staged.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from io import FileIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from airflow_provider_tiktok.api.models import PhotoPost, PostMode, PublishInit
+from airflow_provider_tiktok.exceptions import TikTokMediaError
+from airflow_provider_tiktok.media.carousel import prepare_pictures
+from airflow_provider_tiktok.media.hosting import Stageable
+from airflow_provider_tiktok.media.image import Picture
+from airflow_provider_tiktok.media.public import check_pullable
+from airflow_provider_tiktok.media.source import open_source
+from airflow_provider_tiktok.publishing.checks import check_scope, fit_photos_to_creator
+from airflow_provider_tiktok.publishing.pull import (
+    check_hosting,
+    is_shown,
+    media_access,
+    opened_host,
+    start_pull,
+    start_staged_pull,
+)
+from airflow_provider_tiktok.publishing.request import PhotosRequest
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok.hooks.tiktok import TikTokHook
+
+log = logging.getLogger(__name__)
+
+_THESE = "these photos"
+
+
+def publish_photos(hook: TikTokHook, request: PhotosRequest) -> str | None:
+    """
+    Prepare the photos, check what only TikTok can tell, stage what TikTok could not pull, start the publish.
+
+    :param hook: of the account
+    :param request: read and checked already
+    :return: the ``publish_id``; None after a dry run
+    :raises TikTokMediaError: names every photo that cannot be posted, and why
+    :raises TikTokError: the subclass says whether anything can have been posted
+    """
+    if not all(is_shown(hook, photo) for photo in request.photos):
+        check_hosting(hook, "A photo that is not under media_public_base_url")
+    with TemporaryDirectory(prefix="tiktok-photos-") as folder:
+        opener = partial(open_source, access=media_access(hook))
+        pictures = prepare_pictures(request.photos, opener, Path(folder), request.style)
+        staged = [
+            not is_shown(hook, uri) or bool(picture.changes) for uri, picture in _both(request, pictures)
+        ]
+        _tell(pictures, staged)
+        if any(staged):
+            check_hosting(hook, "A photo that had to be changed")
+        _check_shown(hook, request, pictures, staged)
+        post = _checked_post(hook, request)
+        if request.dry_run:
+            log.info(
+                "Dry run: all checks passed, nothing was sent. It would be a %s of %d photos, %d of them "
+                "staged, with %s.",
+                request.post_mode,
+                len(pictures),
+                sum(staged),
+                post,
+            )
+            return None
+        return _start(hook, request, post, [*zip(request.photos, pictures, staged, strict=True)])
+
+
+def _both(request: PhotosRequest, pictures: Sequence[Picture]) -> list[tuple[str, Picture]]:
+    return list(zip(request.photos, pictures, strict=True))
+
+
+def _tell(pictures: Sequence[Picture], staged: Sequence[bool]) -> None:
+    for number, (picture, is_staged) in enumerate(zip(pictures, staged, strict=True), 1):
+        log.info(
+            "Photo %d: %s, %dx%d, %d bytes: %s%s.",
+            number,
+            picture.name,
+            picture.width,
+            picture.height,
+            picture.size,
+            ", ".join(picture.changes) or "untouched",
+            "" if is_staged else ", pulled from where it lies",
+        )
+
+
+def _check_shown(
+    hook: TikTokHook, request: PhotosRequest, pictures: Sequence[Picture], staged: Sequence[bool]
+) -> None:
+    """See that TikTok can pull what is to be pulled from where it lies; name every photo that it cannot."""
+    faults = []
+    for (uri, picture), is_staged in zip(_both(request, pictures), staged, strict=True):
+        if is_staged:
+            continue
+        try:
+            check_pullable(
+                uri, picture.name, media_access(hook), kind=picture.content_type, size=picture.size
+            )
+        except TikTokMediaError as error:
+            faults.append(str(error))
+    if faults:
+        raise TikTokMediaError(" ".join(faults))
+
+
+def _checked_post(hook: TikTokHook, request: PhotosRequest) -> PhotoPost:
+    """Check against what grant and creator allow right now."""
+    check_scope(hook.granted_scope(), request.post_mode)
+    if request.post_mode is PostMode.MEDIA_UPLOAD:
+        return request.post
+    creator = hook.creator_info()
+    post = fit_photos_to_creator(request.post, creator, disable_comment=request.disable_comment)
+    log.info("Creator %s (@%s), privacy_level %s.", creator.nickname, creator.username, post.privacy_level)
+    return post
+
+
+def _start(
+    hook: TikTokHook, request: PhotosRequest, post: PhotoPost, photos: list[tuple[str, Picture, bool]]
+) -> str:
+    files = [
+        Stageable(picture.name, picture.content_type, picture.size, partial(FileIO, picture.path))
+        for _, picture, is_staged in photos
+        if is_staged
+    ]
+
+    def init(urls: Sequence[str]) -> PublishInit:
+        fresh = iter(urls)
+        images = tuple(next(fresh) if is_staged else uri for uri, _, is_staged in photos)
+        return hook.content_init(replace(post, photo_images=images), request.post_mode)
+
+    if not files:
+        return start_pull(lambda: init(()), _THESE)
+    with opened_host(hook) as host:
+        return start_staged_pull(host, files, init, _THESE)

@@ -1,0 +1,207 @@
+"""
+A publish that TikTok pulls, which its init alone posts.
+
+Where that init's answer is lost, nobody can know whether TikTok has taken it, and nothing here posts twice.
+Sources: Media Transfer Guide (2026-09-11).
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout
+
+from airflow_provider_tiktok.api.models import PublishInit
+from airflow_provider_tiktok.exceptions import (
+    TikTokConfigError,
+    TikTokError,
+    TikTokInputError,
+    TikTokMediaReadError,
+    TikTokNoAnswerError,
+    TikTokProtocolError,
+    TikTokServerError,
+    TikTokUnconfirmedError,
+)
+from airflow_provider_tiktok.media.address import resolve
+from airflow_provider_tiktok.media.hosting import MediaHost, Stageable
+from airflow_provider_tiktok.media.public import check_pullable, url_fault
+from airflow_provider_tiktok.media.source import MediaAccess, open_host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_provider_tiktok.hooks.tiktok import TikTokHook
+
+log = logging.getLogger(__name__)
+
+
+def media_access(hook: TikTokHook) -> MediaAccess:
+    """
+    Tell how an account's media is reached.
+
+    :param hook: of the account
+    """
+    return MediaAccess(hook.account.media_conn_id, allow_loopback=hook.account.is_local)
+
+
+def is_shown(hook: TikTokHook, url: str) -> bool:
+    """
+    Tell whether a URL lies under the account's public prefix, so that TikTok can pull from it as it is.
+
+    :param hook: of the account
+    :param url: any
+    """
+    base = hook.account.hosting.public_base_url
+    return bool(base) and url.startswith(base)
+
+
+def check_hosting(hook: TikTokHook, what: str) -> None:
+    """
+    See that there is a bucket from which TikTok can pull.
+
+    :param hook: of the account
+    :param what: has to be put there
+    :raises TikTokConfigError: there is none
+    """
+    if not hook.account.hosting.bucket:
+        raise TikTokConfigError(
+            f"{what} has to be put where TikTok can pull it, and Connection {hook.tiktok_conn_id} names no "
+            "bucket: set its extras media_bucket and media_public_base_url (the https prefix, verified with "
+            "TikTok, under which the bucket is seen). A URL that lies under media_public_base_url, and is "
+            "right, needs no bucket."
+        )
+
+
+@contextmanager
+def opened_host(hook: TikTokHook) -> Iterator[MediaHost]:
+    """
+    Open the account's bucket.
+
+    :param hook: of the account; its Connection names a bucket
+    """
+    hosting = hook.account.hosting
+    host = open_host(hosting.bucket, hosting.prefix, hosting.public_base_url, media_access(hook))
+    try:
+        yield host
+    finally:
+        host.close()
+
+
+def check_pull_url(url: str, *, is_local: bool) -> None:
+    """
+    See that TikTok could fetch a video from a URL, before anybody looks at it.
+
+    :param url: public, https, with a host name and no address
+    :param is_local: the API is a sandbox on this machine, which may fetch from this machine over http
+    :raises TikTokInputError: it could not
+    """
+    if fault := url_fault(url, is_local=is_local):
+        raise TikTokInputError(
+            f"source PULL_FROM_URL: {fault}. It needs a public https URL with a host name (no address) on a "
+            "domain or prefix that is verified with TikTok, without user name and password. Media that lies "
+            "elsewhere is put into the Connection's media_bucket, or uploaded with source FILE_UPLOAD."
+        )
+
+
+def check_seen(url: str, access: MediaAccess) -> bool:
+    """
+    Look at a video's URL as TikTok would; tell whether this worker is let there.
+
+    A worker that is not let out to that server, or cannot look it up, says nothing about TikTok, so that is
+    logged only.
+
+    :param url: checked by :func:`check_pull_url`
+    :param access: how media is reached
+    :raises TikTokMediaError: TikTok could not pull from there
+    """
+    try:
+        check_pullable(url, "The video", access, kind="video/", resolver=_resolve)
+    except TikTokMediaReadError as error:
+        log.warning("TikTok is told to pull from a URL that this worker does not reach: %s", error)
+        return False
+    return True
+
+
+def _resolve(host: str, port: int) -> list[str]:
+    try:
+        return resolve(host, port)
+    except OSError as error:
+        raise socket.gaierror(socket.EAI_AGAIN, error.strerror or type(error).__name__) from None
+
+
+def start_pull(init: Callable[[], PublishInit], what: str) -> str:
+    """
+    Start a publish that TikTok pulls.
+
+    :param init: makes the init, for a direct post or a draft
+    :param what: is published, for the error
+    :return: the ``publish_id``
+    :raises TikTokUnconfirmedError: TikTok may or may not have taken it
+    """
+    try:
+        return init().publish_id
+    except (TikTokNoAnswerError, TikTokServerError, TikTokProtocolError, AirflowTaskTimeout) as error:
+        raise TikTokUnconfirmedError(
+            f"PULL_FROM_URL: TikTok may have taken {what} or not, and a second try might post it twice. "
+            "Look in the creator's profile, drafts and inbox; if it is not there after an hour, clear the "
+            f"task. What happened: {error}"
+        ) from error
+
+
+def start_staged_pull(
+    host: MediaHost,
+    files: Sequence[Stageable],
+    init: Callable[[tuple[str, ...]], PublishInit],
+    what: str,
+) -> str:
+    """
+    Put files where TikTok can pull them, and start the publish.
+
+    The files go as soon as it is known that TikTok has not taken them. Once it has, they stay until somebody
+    sees the publish end; what nobody sees to is the sweep's.
+
+    :param host: the bucket
+    :param files: what is to be pulled
+    :param init: makes the init from the files' URLs
+    :param what: is published, for errors
+    :return: the ``publish_id``
+    :raises TikTokMediaError: TikTok could not pull one of them
+    :raises TikTokUnconfirmedError: TikTok may or may not have taken it
+    """
+    staged = host.stage(files)
+    try:
+        publish_id = start_pull(lambda: init(staged.urls), what)
+    except TikTokUnconfirmedError:
+        log.warning("What was staged stays, since TikTok may be pulling it; the sweep removes it.")
+        raise
+    except TikTokError:
+        host.remove(staged.folder)
+        raise
+    try:
+        host.remember(publish_id, staged)
+    except TikTokError as error:  # the post is on its way, and must not fail for this
+        log.warning("Publish %s: only the sweep will remove what was staged for it: %s", publish_id, error)
+    return publish_id
+
+
+def release(hook: TikTokHook, publish_id: str) -> None:
+    """
+    Take away what a publish was pulled from, if it was staged; a failure is left to the sweep.
+
+    :param hook: of the account
+    :param publish_id: of a publish that has ended
+    """
+    try:
+        if hook.account.hosting.bucket:
+            with opened_host(hook) as host:
+                host.release(publish_id)
+    except Exception as error:  # the publish has ended, and its task must not fail for what is left of it
+        log.warning(
+            "Publish %s: what was staged for it could not be removed; `airflow-tiktok media sweep` does: %s",
+            publish_id,
+            error if isinstance(error, TikTokError) else type(error).__name__,
+        )
