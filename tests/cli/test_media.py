@@ -104,6 +104,7 @@ def test_connections_of_the_environment(
     ],
 )
 def test_what_cannot_be_swept_is_told(
+    *,
     run: Run,
     stored: Callable[..., None],
     arguments: list[str],

@@ -1,4 +1,4 @@
-"""The photo operator against a local TikTok and a real bucket: what is posted, what is refused, what stays."""
+"""The photo operator with a local TikTok and a real bucket: what is posted, what is refused, what stays."""
 
 from __future__ import annotations
 
@@ -276,13 +276,7 @@ class TestStagedFiles:
         assert len(tiktok.publishes) == 1
 
     def test_a_bucket_that_is_gone_by_then_fails_nobody(
-        self,
-        tiktok: Sandbox,
-        hosted: Hosted,
-        bucket: Bucket,
-        photos: list[str],
-        monkeypatch: Any,
-        caplog: Any,
+        self, tiktok: Sandbox, hosted: Hosted, photos: list[str], caplog: Any
     ) -> None:
         hosted()
         publish_id = run(operator(photos, **DIRECT))

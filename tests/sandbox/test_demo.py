@@ -22,7 +22,7 @@ def processes_of(folder: Path) -> list[str]:
     """
     Every process that was begun in a folder, as the demo is here: another test may run an Airflow, too.
 
-    By its folder, since Airflow's servers and workers overwrite their environment when they rename themselves.
+    By its folder, since Airflow's servers and workers overwrite their environment when they take a new name.
     """
     found = []
     for process in psutil.process_iter():
