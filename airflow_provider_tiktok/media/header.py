@@ -88,8 +88,7 @@ def read_facts(source: MediaSource, kind: str = "") -> VideoFacts | None:
         file.spare(first_pictures(file), _MOST_PICTURES)
     facts, broken = None, ""
     try:
-        # "replace": a title in another encoding says nothing about the video.
-        with av.open(file, "r", format=reader, options=_FFMPEG_OPTIONS, metadata_errors="replace") as opened:
+        with av.open(file, "r", format=reader, options=_FFMPEG_OPTIONS, **_titles(av)) as opened:
             facts = _told(opened, container, whole=not file.too_far)
             broken = "" if opened.streams else "it is empty"
     except (av.error.FFmpegError, ValueError, ArithmeticError, LookupError) as error:
@@ -102,6 +101,11 @@ def read_facts(source: MediaSource, kind: str = "") -> VideoFacts | None:
     elif facts is None:
         raise TikTokMediaError(f"{source.name}: its header names no picture. {TAKES}")
     return facts
+
+
+def _titles(av: Any) -> dict[str, str]:
+    """Have PyAV bear a title in another encoding, which says nothing about the video; 19 does so by itself."""
+    return {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 
 
 def _told(opened: Any, container: str, *, whole: bool) -> VideoFacts | None:

@@ -172,17 +172,7 @@ def _photo_settings(given: Mapping[str, Any], post_mode: PostMode) -> dict[str, 
 
 def _style(given: Mapping[str, Any]) -> PictureStyle:
     fit, ratio = as_choice("fit", given["fit"], Fit), as_ratio("aspect_ratio", given["aspect_ratio"])
-    return PictureStyle(fit, ratio, _background(given["background"]))
-
-
-def _background(value: Any) -> str:
-    from PIL import ImageColor  # large, and a DAG file does not come here
-
-    try:
-        ImageColor.getrgb(str(value))
-    except ValueError:
-        raise TikTokInputError(f"background must be a colour, as white or #ffcc00, not {value!r}.") from None
-    return str(value)
+    return PictureStyle(fit, ratio, str(given["background"]))
 
 
 def read_waiting(given: Mapping[str, Any]) -> Waiting | None:

@@ -33,6 +33,12 @@ def facts_of(data: bytes) -> VideoFacts:
     return facts
 
 
+def printed(capfd: pytest.CaptureFixture[str]) -> list[str]:
+    """What PyAV and FFmpeg print; our own log goes to stdout with Airflow 2."""
+    out, err = capfd.readouterr()
+    return [line for line in f"{out}{err}".splitlines() if "{header.py:" not in line]
+
+
 class TestWhatIsTold:
     @pytest.mark.parametrize(
         ("container", "encoder", "told"),
@@ -189,7 +195,7 @@ class TestHowLittleIsRead:
             assert read_facts(source) is None
             assert source.taken < 100_000
         assert "too far behind the beginning" in caplog.text
-        assert capfd.readouterr() == ("", "")  # PyAV prints what a read raises
+        assert printed(capfd) == []  # PyAV prints what a read raises
 
     def test_fragments_beyond_the_limit_leave_the_duration_untold(self, monkeypatch) -> None:
         """What was not read to its end is not judged: the sum of some fragments would be too short."""
@@ -214,7 +220,7 @@ class TestFailures:
         data = clip(frames=32, noise=True)
         with pytest.raises(TikTokMediaReadError, match="network is gone"):
             read_facts(Bytes(data, len(data) - left))
-        assert capfd.readouterr() == ("", "")
+        assert printed(capfd) == []
 
     def test_a_playlist_never_makes_ffmpeg_open_other_files(self) -> None:
         with pytest.raises(TikTokMediaError, match="playlist"):
@@ -230,13 +236,13 @@ class TestFailures:
         assert read_facts(Bytes(clip()[:length])) is None
         assert [each.levelname for each in caplog.records] == ["WARNING"]
         assert "clip: its header cannot be read" in caplog.text
-        assert capfd.readouterr() == ("", "")
+        assert printed(capfd) == []
 
     def test_a_good_header_leaves_the_log_alone(self, caplog: pytest.LogCaptureFixture, capfd) -> None:
         caplog.set_level(logging.DEBUG)
         facts_of(clip())
         assert caplog.text == ""
-        assert capfd.readouterr() == ("", "")
+        assert printed(capfd) == []
 
 
 @pytest.mark.parametrize(

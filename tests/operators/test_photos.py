@@ -320,7 +320,7 @@ class TestRefusedBeforeAnythingIsSent:
             ({"fit": "pad"}, "aspect_ratio"),
             ({"aspect_ratio": "9:16"}, "aspect_ratio"),
             ({"fit": "crop", "aspect_ratio": "wide"}, "aspect_ratio must be like 9:16"),
-            ({"background": "nocolour"}, "background must be a colour"),
+            ({"background": "nocolour"}, "background is 'nocolour', which Pillow does not know"),
         ],
         ids=str,
     )
