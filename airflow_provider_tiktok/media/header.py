@@ -103,8 +103,8 @@ def read_facts(source: MediaSource, kind: str = "") -> VideoFacts | None:
     return facts
 
 
-def _titles(av: Any) -> dict[str, str]:
-    """Have PyAV bear a title in another encoding, which says nothing about the video; 19 does so by itself."""
+def _titles(av: Any) -> dict[str, Any]:
+    """Have PyAV bear a title in another encoding, which says nothing about the video, as 19 always does."""
     return {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 
 
