@@ -192,6 +192,16 @@ def inits_of(tiktok: Any) -> list[str]:
     return [each for each in endpoints_of(tiktok) if each in INITS]
 
 
+def ended_publish(tiktok: Any) -> Any:
+    """The one publish, once the local TikTok has done with it."""
+    for _ in range(1000):
+        (publish,) = tiktok.publishes
+        if not publish.in_progress:
+            return publish
+        time.sleep(0.01)
+    raise AssertionError("still in progress")
+
+
 def longer(video: Path, size: int, path: Path) -> Path:
     """A copy of an MP4 with a box at its end that players skip, so that it has exactly this size."""
     data = video.read_bytes()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx
 import pytest
 
+from airflow_provider_tiktok.auth.account import EXTRAS
 from airflow_provider_tiktok.exceptions import TikTokMediaError, TikTokMediaReadError
 from airflow_provider_tiktok.media import readable
 from airflow_provider_tiktok.media.aws import AwsLogin
@@ -315,6 +319,19 @@ class TestSweep:
             host._client, "get_paginator", lambda name: Small() if name == "list_objects_v2" else get(name)
         )
         assert len(host.leftovers(FUTURE)) == 5
+
+
+def test_the_readmes_lifecycle_rule_is_one_and_speaks_of_what_is_staged(
+    bucket: Bucket, host: MediaHost
+) -> None:
+    """Its prefix is the one that is used below the README's ``media_prefix``."""
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    hosting, rule = (json.loads(each) for each in re.findall(r"```json\n(.*?)```", text, re.DOTALL))
+    bucket.client.put_bucket_lifecycle_configuration(Bucket=bucket.name, LifecycleConfiguration=rule)
+    (prefix,) = (each["Filter"]["Prefix"] for each in rule["Rules"])
+    staged = host_of(bucket, hosting["media_prefix"]).stage([file()])
+    assert staged.folder.startswith(prefix)
+    assert set(hosting) <= set(EXTRAS)
 
 
 class TestTheBucketRefuses:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from airflow_provider_tiktok.sandbox.server import Sandbox
 from airflow_provider_tiktok.sensors.tiktok import TikTokPublishStatusSensor
 from tests.airflow_tasks import (
     FakeTi,
+    ended_publish,
     endpoints_of,
     first_event,
     inits_of,
@@ -45,16 +45,6 @@ def jpeg(width: int = 600, height: int = 400, *, colour: str = "teal", **options
     file = io.BytesIO()
     Image.new("RGB", (width, height), colour).save(file, "JPEG", **options)
     return file.getvalue()
-
-
-def ended(tiktok: Sandbox) -> Any:
-    """The one publish, once the local TikTok has done with it."""
-    for _ in range(1000):
-        (publish,) = tiktok.publishes
-        if not publish.in_progress:
-            return publish
-        time.sleep(0.01)
-    raise AssertionError("still in progress")
 
 
 @pytest.fixture
@@ -89,7 +79,7 @@ class TestPublishes:
             operator(photos, title="Two 🎨", description="of #them", photo_cover_index=1, **DIRECT)
         )
         assert publish_id.startswith("p_pub_url~")
-        publish = ended(tiktok)
+        publish = ended_publish(tiktok)
         (post,) = tiktok.posts
         assert (post.publish_id, post.kind, post.title, post.description) == (
             publish_id,
@@ -106,12 +96,12 @@ class TestPublishes:
     ) -> None:
         hosted()
         run(operator(photos, **DIRECT))
-        assert ended(tiktok).sha256[0] == hashlib.sha256(Path(photos[0]).read_bytes()).hexdigest()
+        assert ended_publish(tiktok).sha256[0] == hashlib.sha256(Path(photos[0]).read_bytes()).hexdigest()
 
     def test_a_draft(self, tiktok: Sandbox, hosted: Hosted, photos: list[str]) -> None:
         hosted()
         run(operator(photos, title="draft", description="text", **DRAFT))
-        assert ended(tiktok).status == "SEND_TO_USER_INBOX"
+        assert ended_publish(tiktok).status == "SEND_TO_USER_INBOX"
         assert endpoints_of(tiktok) == ["content_init"], "creator_info is for direct posts"
 
     def test_what_lies_anywhere(
@@ -129,7 +119,7 @@ class TestPublishes:
         ]
         run(operator(uris, **DIRECT))
         wanted = [jpeg(), jpeg(colour="olive"), jpeg(colour="navy"), jpeg()]
-        assert ended(tiktok).sha256 == [hashlib.sha256(each).hexdigest() for each in wanted]
+        assert ended_publish(tiktok).sha256 == [hashlib.sha256(each).hexdigest() for each in wanted]
 
     def test_what_is_seen_already_and_right_is_used_as_it_is(
         self, tiktok: Sandbox, hosted: Hosted, bucket: Bucket
@@ -141,7 +131,7 @@ class TestPublishes:
         put(Bucket=bucket.name, Key="tiktok/large.jpg", Body=jpeg(4000, 3000), ContentType="image/jpeg")
         urls = [f"{bucket.url}tiktok/large.jpg", f"{bucket.url}tiktok/right.jpg"]
         run(operator(urls, **WAITING, **DIRECT))
-        staged, right = ended(tiktok).urls
+        staged, right = ended_publish(tiktok).urls
         assert right == urls[1]
         assert "/tiktok/airflow-tiktok/staged/" in staged
         assert sorted(bucket.listed()) == ["tiktok/large.jpg", "tiktok/right.jpg"], "theirs stay"
@@ -152,14 +142,14 @@ class TestPublishes:
         connect(media_public_base_url=bucket.url)
         bucket.client.put_object(Bucket=bucket.name, Key="right.jpg", Body=jpeg(), ContentType="image/jpeg")
         run(operator(f"{bucket.url}right.jpg", **DIRECT))
-        assert ended(tiktok).urls == (f"{bucket.url}right.jpg",)
+        assert ended_publish(tiktok).urls == (f"{bucket.url}right.jpg",)
 
     def test_what_is_sent(self, tiktok: Sandbox, hosted: Hosted, photos: list[str]) -> None:
         """Brand toggles always, ``is_aigc`` at the top level, and nothing of a video's."""
         hosted()
         tiktok.creator("alice").comment_disabled = True
         run(operator(photos, is_aigc=True, auto_add_music=True, **DIRECT))
-        options = ended(tiktok).options
+        options = ended_publish(tiktok).options
         assert options["is_aigc"] is True
         assert {name: options[name] for name in ("disable_comment", "auto_add_music")} == {
             "disable_comment": True,
@@ -171,7 +161,7 @@ class TestPublishes:
     def test_fit(self, tiktok: Sandbox, hosted: Hosted, photos: list[str]) -> None:
         hosted()
         run(operator(photos, fit="pad", aspect_ratio="9:16", background="#102030", **DIRECT))
-        for path in ended(tiktok).media:
+        for path in ended_publish(tiktok).media:
             with Image.open(path) as image:
                 assert abs(image.width / image.height - 9 / 16) < 0.01
                 corner = image.convert("RGB").getpixel((2, 2))
@@ -183,7 +173,7 @@ class TestPublishes:
         hosted()
         task = operator("{{ params.photos }}", **{**DIRECT, "privacy_level": "{{ params.level }}"})
         run(task, params={"photos": photos, "level": "SELF_ONLY"})
-        assert len(ended(tiktok).urls) == 2
+        assert len(ended_publish(tiktok).urls) == 2
 
     def test_a_dry_run(
         self, tiktok: Sandbox, hosted: Hosted, bucket: Bucket, photos: list[str], caplog: Any
@@ -204,7 +194,7 @@ class TestStagedFiles:
     ) -> None:
         hosted()
         run(operator(photos, **DIRECT))
-        ended(tiktok)
+        ended_publish(tiktok)
         assert len(bucket.listed("tiktok/airflow-tiktok/staged/")) == 2
 
     @pytest.mark.parametrize("deferrable", [False, True])
@@ -213,7 +203,7 @@ class TestStagedFiles:
     ) -> None:
         hosted()
         publish_id = run(operator(photos, **DIRECT))
-        ended(tiktok)
+        ended_publish(tiktok)
         sensor = TikTokPublishStatusSensor(
             task_id="wait", publish_id=publish_id, deferrable=deferrable, poll_interval=1
         )
@@ -237,7 +227,7 @@ class TestStagedFiles:
         task = operator(photos, deferrable=True, **WAITING, **DIRECT)
         with pytest.raises(TaskDeferred) as deferred:
             run(task)
-        ended(tiktok)
+        ended_publish(tiktok)
         assert len(bucket.listed()) == 3, "two photos and a note"
         event = await first_event(deferred.value.trigger)
         resume(task, event)
@@ -280,7 +270,7 @@ class TestStagedFiles:
     ) -> None:
         hosted()
         publish_id = run(operator(photos, **DIRECT))
-        ended(tiktok)
+        ended_publish(tiktok)
         hosted(media_conn_id="none-such")
         run(TikTokPublishStatusSensor(task_id="wait", publish_id=publish_id, poll_interval=1))
         assert "airflow-tiktok media sweep" in caplog.text
@@ -394,7 +384,7 @@ class TestVideo:
             task_id="publish", video=uri, source="PULL_FROM_URL", **WAITING, **DIRECT
         )
         run(task)
-        publish = ended(tiktok)
+        publish = ended_publish(tiktok)
         assert publish.sha256 == [hashlib.sha256(video.read_bytes()).hexdigest()]
         assert "/tiktok/airflow-tiktok/staged/" in publish.urls[0]
         assert bucket.listed() == ["inputs/in.mp4"]
@@ -408,7 +398,7 @@ class TestVideo:
         )
         url = f"{bucket.url}in.mp4"
         run(TikTokPublishVideoOperator(task_id="publish", video=url, source="PULL_FROM_URL", **DIRECT))
-        assert ended(tiktok).urls == (url,)
+        assert ended_publish(tiktok).urls == (url,)
 
     def test_a_url_that_redirects(self, tiktok: Sandbox, connect: Hosted, bucket: Bucket) -> None:
         """Found before TikTok is asked; TikTok would tell it as video_pull_failed, minutes later."""

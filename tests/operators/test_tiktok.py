@@ -32,6 +32,7 @@ from tests.airflow_tasks import (
     FakeTi,
     FakeVariables,
     context_of,
+    ended_publish,
     endpoints_of,
     executed,
     fail_deferral,
@@ -68,18 +69,6 @@ def sha256(path: Path) -> str:
 
 def public_url(tiktok: Sandbox, name: str = "sample.mp4") -> str:
     return f"{tiktok.url}/public/{name}"
-
-
-def pulled(tiktok: Sandbox) -> Any:
-    """The one publish, once the local TikTok has done with it."""
-    import time
-
-    for _ in range(500):
-        (publish,) = tiktok.publishes
-        if not publish.in_progress:
-            return publish
-        time.sleep(0.01)
-    raise AssertionError("still in progress")
 
 
 @pytest.fixture
@@ -133,7 +122,7 @@ class TestPublishes:
         connect()
         publish_id = run(operator(public_url(tiktok), source="PULL_FROM_URL", title="pulled", **DIRECT))
         assert publish_id.startswith("v_pub_url~")
-        publish = pulled(tiktok)
+        publish = ended_publish(tiktok)
         assert (publish.sha256, publish.urls) == ([sha256(video)], (public_url(tiktok),))
         assert [post.title for post in tiktok.posts] == ["pulled"]
 
@@ -146,7 +135,7 @@ class TestPublishes:
         what = str(video) if source == "FILE_UPLOAD" else public_url(tiktok)
         publish_id = run(operator(what, source=source, **DRAFT))
         assert publish_id.startswith(prefix)
-        assert pulled(tiktok).sha256 == [sha256(video)]
+        assert ended_publish(tiktok).sha256 == [sha256(video)]
         assert [draft.publish_id for draft in tiktok.drafts] == [publish_id]
         assert endpoints_of(tiktok)[0] == "inbox_init"
         assert "creator_info" not in endpoints_of(tiktok)
