@@ -54,7 +54,8 @@ def publish_photos(hook: TikTokHook, request: PhotosRequest) -> str | None:
     """
     if not all(is_shown(hook, photo) for photo in request.photos):
         check_hosting(hook, "A photo that is not under media_public_base_url")
-    with TemporaryDirectory(prefix="tiktok-photos-") as folder:
+    # a folder that cannot be emptied must not fail a task whose post is out
+    with TemporaryDirectory(prefix="tiktok-photos-", ignore_cleanup_errors=True) as folder:
         opener = partial(open_source, access=media_access(hook))
         pictures = prepare_pictures(request.photos, opener, Path(folder), request.style)
         staged = [

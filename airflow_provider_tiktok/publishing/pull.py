@@ -30,6 +30,7 @@ from airflow_provider_tiktok.media.address import resolve
 from airflow_provider_tiktok.media.hosting import MediaHost, Stageable
 from airflow_provider_tiktok.media.public import check_pullable, url_fault
 from airflow_provider_tiktok.media.source import MediaAccess, open_host
+from airflow_provider_tiktok.publishing.started import started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -181,10 +182,13 @@ def start_staged_pull(
     except TikTokError:
         host.remove(staged.folder)
         raise
-    try:
-        host.remember(publish_id, staged)
-    except TikTokError as error:  # the post is on its way, and must not fail for this
-        log.warning("Publish %s: only the sweep will remove what was staged for it: %s", publish_id, error)
+    with started(publish_id):
+        try:
+            host.remember(publish_id, staged)
+        except TikTokError as error:  # the post is on its way, and must not fail for this
+            log.warning(
+                "Publish %s: only the sweep will remove what was staged for it: %s", publish_id, error
+            )
     return publish_id
 
 

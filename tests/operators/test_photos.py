@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, TaskDeferred
 from PIL import Image
 
 from airflow_provider_tiktok import exceptions as errors
+from airflow_provider_tiktok.media.hosting import MediaHost
 from airflow_provider_tiktok.operators.tiktok import TikTokPublishPhotosOperator, TikTokPublishVideoOperator
 from airflow_provider_tiktok.sandbox.server import Sandbox
 from airflow_provider_tiktok.sensors.tiktok import TikTokPublishStatusSensor
@@ -263,6 +264,20 @@ class TestStagedFiles:
             run(operator(photos, **DIRECT))
         assert isinstance(caught.value, AirflowFailException)
         assert len(bucket.listed()) == 2
+        assert len(tiktok.publishes) == 1
+
+    def test_a_time_out_after_the_init_is_no_reason_to_post_again(
+        self, tiktok: Sandbox, hosted: Hosted, photos: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hosted()
+
+        def late(*_: object) -> None:
+            raise AirflowTaskTimeout("execution_timeout")
+
+        monkeypatch.setattr(MediaHost, "remember", late)
+        with pytest.raises(errors.TikTokUnconfirmedError, match="Publish p_pub_url~.* was started") as caught:
+            run(operator(photos, **DIRECT))
+        assert isinstance(caught.value, AirflowFailException)
         assert len(tiktok.publishes) == 1
 
     def test_a_bucket_that_is_gone_by_then_fails_nobody(
