@@ -275,7 +275,7 @@ class TestStagedFiles:
             raise AirflowTaskTimeout("execution_timeout")
 
         monkeypatch.setattr(MediaHost, "remember", late)
-        with pytest.raises(errors.TikTokUnconfirmedError, match=r"Publish p_pub_url~.* was started") as caught:
+        with pytest.raises(errors.TikTokUnconfirmedError, match=r"p_pub_url~.* was started") as caught:
             run(operator(photos, **DIRECT))
         assert isinstance(caught.value, AirflowFailException)
         assert len(tiktok.publishes) == 1
