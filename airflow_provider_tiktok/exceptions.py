@@ -289,7 +289,7 @@ CODES: dict[str, Code] = {
         TikTokAppError,
         Who.APP_OWNER,
         Helps.NOTHING,
-        "verify the media URL's domain or prefix in TikTok's developer portal, or use FILE_UPLOAD",
+        "verify the media URL's domain or prefix in TikTok's developer portal; a video can also be uploaded",
     ),
     "privacy_level_option_mismatch": Code(
         TikTokRequestError,
