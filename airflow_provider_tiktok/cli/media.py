@@ -31,12 +31,12 @@ def run(terminal: Terminal, *, conn_id: Sequence[str], older_than: float, dry_ru
         terminal.say(f"Airflow's database cannot be used: {fault}.")
     ids = conn_id or sorted({*connections.environment_ids(), *(database.conn_ids() if not fault else ())})
     before = datetime.now(UTC) - timedelta(hours=older_than)
-    swept: set[tuple[str, str]] = set()
+    swept: set[tuple[str, str, str]] = set()
     failed = bool(fault) and not conn_id
     for each in ids:
         try:
             account = _account(each, in_database=not fault)
-            place = (account.hosting.bucket, account.hosting.prefix)
+            place = (account.media_conn_id, account.hosting.bucket, account.hosting.prefix)
             if not account.hosting.bucket or place in swept:  # several accounts may share a bucket
                 if conn_id and not account.hosting.bucket:
                     terminal.say(f"{each}: its Connection names no media_bucket.")

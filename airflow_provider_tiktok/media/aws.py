@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-CONNECT_SECONDS, READ_SECONDS = 10, 30
 #: boto3 repeats a request, but not the reading of an answer that breaks off.
 TRIES = 3
 
@@ -35,6 +34,9 @@ _REFUSED = {
     405: "is a deleted version.",
 }
 
+#: How codes begin that come with such a status all the same, and pass: a connection too slow, or too many.
+_PASSING = ("RequestTimeout", "RequestThrottled", "Throttl")
+
 #: Names of botocore's exceptions that speak of the set-up and not of the network.
 _SETUP = {
     "InvalidRegionError",
@@ -44,6 +46,26 @@ _SETUP = {
     "PartialCredentialsError",
     "ProfileNotFound",
 }
+
+
+@dataclass(frozen=True)
+class Patience:
+    """
+    How long a store is waited for.
+
+    :param connect_seconds: for a connection
+    :param read_seconds: for an answer
+    :param tries: of each request
+    """
+
+    connect_seconds: float = 10
+    read_seconds: float = 30
+    tries: int = TRIES
+
+
+PATIENT = Patience()
+#: For what can be left undone: at most half a minute for a store that does not answer.
+BRIEF = Patience(connect_seconds=3, read_seconds=10, tries=2)
 
 
 @dataclass(frozen=True)
@@ -64,8 +86,12 @@ class AwsLogin:
     endpoint_url: str = field(default="", repr=False)
     region_name: str = ""
 
-    def client(self) -> BaseClient:
-        """Make an S3 client; it may be shared by threads."""
+    def client(self, patience: Patience = PATIENT) -> BaseClient:
+        """
+        Make an S3 client; it may be shared by threads.
+
+        :param patience: how long the store is waited for
+        """
         from botocore.config import Config  # slow, and needed for S3 only
 
         # Stores other than Amazon's know none of the checksums that boto3 adds since 1.36; before, it knew no
@@ -73,9 +99,9 @@ class AwsLogin:
         plain = self.endpoint_url and "request_checksum_calculation" in Config.OPTION_DEFAULTS
         more: dict[str, Any] = {"request_checksum_calculation": "when_required"} if plain else {}
         config = Config(
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
-            retries={"mode": "standard", "max_attempts": TRIES},
+            connect_timeout=patience.connect_seconds,
+            read_timeout=patience.read_seconds,
+            retries={"mode": "standard", "total_max_attempts": patience.tries},
             **more,
         )
         with _making:  # a session must not be used by two threads at once; clients may
@@ -131,7 +157,7 @@ def _refused(name: str, verb: str, answer: Any) -> TikTokError:
     code = answer.get("Error", {}).get("Code", "")
     if status in (412, 416):
         return changed(name)
-    if trouble := _REFUSED.get(status):
+    if (trouble := _REFUSED.get(status)) and not code.startswith(_PASSING):
         return TikTokMediaError(f"{name} {trouble.format(verb=verb)} (S3: {code}, HTTP {status})")
     return TikTokMediaReadError(f"{name} could not be {verb} just now (S3: {code}, HTTP {status}).")
 

@@ -36,6 +36,8 @@ _PROFILED = {
 }
 #: sRGB profiles differ by rounding; the eye does not see this much of 255.
 _SAME = 4
+#: The levels of red, green and blue that are compared; close in the darks, where gammas differ most.
+_LEVELS = (0, 8, 16, 24, 32, 51, 102, 153, 204, 255)
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -170,8 +172,7 @@ def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
 
 def _probe() -> Image.Image:
     """Give a picture with colours from all of the RGB cube."""
-    steps = range(0, 256, 51)
-    colours = [bytes(colour) for colour in product(steps, steps, steps)]
+    colours = [bytes(colour) for colour in product(_LEVELS, repeat=3)]
     return Image.frombytes("RGB", (len(colours), 1), b"".join(colours))
 
 

@@ -50,8 +50,8 @@ _TYPES = {"JPEG": JPEG, "MPO": JPEG, "WEBP": WEBP}
 #: Bytes of a pixel, with the copy that some modes need before they can be scaled.
 _PIXEL_BYTES = {"1": 2, "L": 1, "RGB": 4, "CMYK": 4, "YCbCr": 4, "P": 5, "I;16": 10, "I;16B": 10, "F": 12}
 _OTHER_PIXEL_BYTES = 12
-#: What a decoder itself holds of each pixel: coefficients of all scans; two canvases.
-_DECODER_BYTES = {"progressive": 6, "WEBP": 8, "AVIF": 8, "HEIF": 8}
+#: What a decoder itself holds of each pixel: coefficients of all scans; canvases; samples of 32 bits.
+_DECODER_BYTES = {"progressive": 6, "WEBP": 12, "AVIF": 8, "HEIF": 8, "JPEG2000": 16}
 
 _ORIENTATION = 0x0112
 #: EXIF's orientation -> what makes the picture upright.
@@ -175,7 +175,8 @@ class _Work:
         )
         if not right or not content_type:
             return None
-        keep_profile = self.profile.gamut is not Gamut.BROKEN
+        # A JPEG's profile comes in parts: where some are missing, there is none, and the others go.
+        keep_profile = bool(image.info.get("icc_profile")) and self.profile.gamut is not Gamut.BROKEN
         stripped = strip_metadata(path.read_bytes(), keep_profile=keep_profile)
         if stripped is None or len(stripped.data) > MAX_PICTURE_BYTES:
             return None

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
 from airflow_provider_tiktok.exceptions import TikTokError, TikTokMediaError
 
@@ -26,16 +26,24 @@ MAX_PIXELS = 1024 * 1024 * 1024 // 4 // 3
 
 _HEAD = 512
 
+#: What only some workers' Pillows open -> how such files begin, and what is said where they cannot be opened.
+_RARE = {
+    "HEIF": (
+        re.compile(rb"....ftyp(?:hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL),
+        "is a HEIC picture, which needs pillow-heif: install airflow-provider-tiktok[heif]",
+    ),
+    "AVIF": (
+        re.compile(rb"....ftypavi[fs]", re.DOTALL),
+        "is an AVIF picture that this worker's Pillow cannot open: Pillow 11.3 can",
+    ),
+}
+
 #: How files begin that Pillow does not open; the first that matches speaks.
 _LOOKS = [
     (re.compile(pattern, re.DOTALL | re.IGNORECASE), what)
     for pattern, what in (
         (rb"\Z", "is empty"),
-        (
-            rb"....ftyp(?:hei[cmsx]|hev[cmsx]|mif1|msf1)",
-            "is a HEIC picture, which needs pillow-heif: install airflow-provider-tiktok[heif]",
-        ),
-        (rb"....ftypavi[fs]", "is an AVIF picture that this worker's Pillow cannot open: Pillow 11.3 can"),
+        (rb"....ftyp(?:hei[cmsx]|hev[cmsx]|mif1|msf1|avi[fs])", "is broken or cut short"),
         (rb"....ftyp|\x1a\x45\xdf\xa3|RIFF....AVI ", "is a video, not a picture"),
         (rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF....WEBP|BM|II\*\x00|MM\x00\*", "is a broken picture: no header"),
         (rb"%PDF", "is a PDF document, not a picture"),
@@ -108,6 +116,8 @@ def opened(path: Path, name: str) -> Iterator[Image.Image]:
 def _see_size(image: Image.Image, name: str) -> None:
     width, height = image.size
     limit = Image.MAX_IMAGE_PIXELS or MAX_PIXELS
+    if image.format in ("JPEG", "MPO") and not image.info.get("progressive"):
+        limit *= 2  # decoded to a part of its size, for little memory; above this Pillow itself refuses
     if width < 1 or height < 1:
         raise TikTokMediaError(f"{name} has no pixels: it is {width}x{height}.")
     if width * height > limit:
@@ -118,11 +128,17 @@ def _too_large(pixels: int, limit: int) -> str:
     return f"has {pixels} pixels, and more than {limit} are not decoded: make it smaller"
 
 
+def _is_opened(kind: str) -> bool:
+    """Tell whether this worker's Pillow opens such files at all; it registers AVIF even where it does not."""
+    return kind in Image.OPEN and (kind != "AVIF" or "avif" in features.get_supported_modules())
+
+
 def _reason(error: Exception, path: Path, kind: str) -> str:
     if isinstance(error, UnidentifiedImageError):
         with path.open("rb") as file:
             head = file.read(_HEAD)
-        looks = next((what for look, what in _LOOKS if look.match(head)), "is no picture that Pillow knows")
+        rows = [row for kind, row in _RARE.items() if not _is_opened(kind)] + _LOOKS
+        looks = next((what for look, what in rows if look.match(head)), "is no picture that Pillow knows")
         return f"{looks} (it begins with {head[:8]!r})"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         counted = re.search(r"\((\d+) pixels\)", str(error))

@@ -34,6 +34,11 @@ _WITHOUT_PYAV = (
     'To have them checked, pip install "airflow-provider-tiktok[video]"'
 )
 
+_CUT_SHORT = (
+    "%s: its pictures would end at byte %d, and it has %d: it was not written or copied to its end, so TikTok "
+    "may refuse it."
+)
+
 
 @dataclass(frozen=True)
 class VideoFacts:
@@ -82,10 +87,10 @@ def read_facts(source: MediaSource, kind: str = "") -> VideoFacts | None:
         return None
     container, reader = _FORMATS[kind or content_type(source)]
     file = HeaderFile(source)
-    if reader == "matroska":
-        file.spare(range(source.size), _MOST_WEBM)
-    else:
-        file.spare(first_pictures(file), _MOST_PICTURES)
+    pictures, most = range(source.size), _MOST_WEBM
+    if reader == "mov":
+        pictures, most = first_pictures(file), _MOST_PICTURES
+    file.spare(pictures, most)
     facts, broken = None, ""
     try:
         with av.open(file, "r", format=reader, options=_FFMPEG_OPTIONS, **_titles(av)) as opened:
@@ -100,6 +105,8 @@ def read_facts(source: MediaSource, kind: str = "") -> VideoFacts | None:
         log.warning("%s: its header cannot be read (%s), so only TikTok will judge it.", source.name, why)
     elif facts is None:
         raise TikTokMediaError(f"{source.name}: its header names no picture. {TAKES}")
+    elif pictures.stop > source.size:
+        log.warning(_CUT_SHORT, source.name, pictures.stop, source.size)
     return facts
 
 
@@ -122,7 +129,7 @@ def _told(opened: Any, container: str, *, whole: bool) -> VideoFacts | None:
         codec=_codec_name(codec),
         width=codec.width if codec else 0,
         height=codec.height if codec else 0,
-        frame_rate=float(stream.average_rate) if whole and stream.average_rate else None,
+        frame_rate=_rate(container, stream) if whole else None,
         is_variable_frame_rate=longest - 1 > shortest * 1.1 if shortest else None,
         duration=None if not whole or _guessed(container, stream) else _seconds(opened.duration),
         fastest_frame_rate=1 / float(shortest * stream.time_base) if shortest else None,
@@ -133,6 +140,13 @@ def _told(opened: Any, container: str, *, whole: bool) -> VideoFacts | None:
 def _guessed(container: str, stream: Any) -> bool:
     """Tell whether FFmpeg has no table of frames, where it guesses a duration by file size and bit rate."""
     return container != "WebM" and not len(getattr(stream, "index_entries", "unknown"))  # PyAV 12 has none
+
+
+def _rate(container: str, stream: Any) -> float | None:
+    """Give the average rate; in WebM a frame per tick is none: FFmpeg writes that where it knows no other."""
+    rate = stream.average_rate
+    unknown = not rate or (container == "WebM" and rate * stream.time_base >= 1)
+    return None if unknown else float(rate)
 
 
 def _seconds(millionths: int | None) -> float | None:

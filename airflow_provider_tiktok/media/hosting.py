@@ -16,14 +16,15 @@ import hashlib
 import io
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any, TypeVar
+from urllib.parse import quote, unquote
 
 from airflow_provider_tiktok.exceptions import TikTokError, TikTokMediaError
-from airflow_provider_tiktok.media.aws import AwsLogin, asked
+from airflow_provider_tiktok.media.aws import PATIENT, AwsLogin, Patience, asked
 from airflow_provider_tiktok.media.public import check_pullable
 from airflow_provider_tiktok.media.readable import MediaAccess
 
@@ -36,9 +37,10 @@ OURS = "airflow-tiktok/"
 RANDOM_BYTES = 24
 #: Files that are put, checked or removed at the same time.
 AT_ONCE = 4
-#: Of a file that is larger, parts of this size go side by side: at most 4 are in memory.
+#: A file of twice this size or more goes in parts; boto3 holds at most 10 of them in memory.
 PART_BYTES = 8 * 1024 * 1024
 
+_GONE = frozenset({"404", "NoSuchKey", "NoSuchUpload"})
 _SUFFIXES = {
     "image/jpeg": "jpg",
     "image/webp": "webp",
@@ -106,10 +108,18 @@ class MediaHost:
     :param public_base_url: shows the bucket, or what lies below the prefix; ends with ``/``
     :param login: how the store is reached
     :param access: what is allowed when the public URLs are looked at
+    :param patience: how long the store is waited for
     """
 
     def __init__(
-        self, bucket: str, prefix: str, public_base_url: str, login: AwsLogin, access: MediaAccess
+        self,
+        bucket: str,
+        prefix: str,
+        public_base_url: str,
+        login: AwsLogin,
+        access: MediaAccess,
+        *,
+        patience: Patience = PATIENT,
     ) -> None:
         self.name = f"s3://{bucket}/{prefix}{OURS}"
         self._bucket = bucket
@@ -117,7 +127,7 @@ class MediaHost:
         self._root = f"{prefix}{OURS}"
         self._public_base_url = public_base_url
         self._access = access
-        self._client: Any = self._asked(self._root, login.client)
+        self._client: Any = self._asked(self._root, lambda: login.client(patience))
 
     def close(self) -> None:
         """Close the connections."""
@@ -145,9 +155,11 @@ class MediaHost:
         ]
         try:
             with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="tiktok-stage") as pool:
-                list(pool.map(self._put, keys, files))
+                # one file, which may be long, goes in this thread: an end from outside reaches no other
+                each: Callable[..., Iterable[Any]] = pool.map if len(files) > 1 else map
+                list(each(self._put, keys, files))
                 form = self._form(keys[0], files[0])
-                urls = tuple(pool.map(lambda key, file: self._checked(form(key), file), keys, files))
+                urls = tuple(each(lambda key, file: self._checked(form(key), file), keys, files))
         except BaseException:  # also a task that is ended from outside: nobody knows of the folder yet
             self.remove(folder)
             raise
@@ -155,19 +167,22 @@ class MediaHost:
         return Staged(folder, urls)
 
     def _put(self, key: str, file: Stageable) -> None:
-        from boto3.s3.transfer import TransferConfig
+        with file.open() as body:
+            self._asked(key, lambda: self._upload(key, body, file.content_type), "written")
+
+    def _upload(self, key: str, body: Any, content_type: str) -> None:
+        from boto3.s3.transfer import TransferConfig, create_transfer_manager
 
         config = TransferConfig(
             multipart_threshold=2 * PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=AT_ONCE
         )
-        with file.open() as body:
-            self._asked(
-                key,
-                lambda: self._client.upload_fileobj(
-                    body, self._bucket, key, ExtraArgs={"ContentType": file.content_type}, Config=config
-                ),
-                "written",
-            )
+        with create_transfer_manager(self._client, config) as manager:
+            upload = manager.upload(body, self._bucket, key, extra_args={"ContentType": content_type})
+            try:
+                upload.result()
+            except BaseException:
+                body.close()  # boto3 would read the file to its end, only to throw it away
+                raise
 
     def _form(self, key: str, file: Stageable) -> Callable[[str], str]:
         """
@@ -178,7 +193,7 @@ class MediaHost:
         forms = [self._whole, self._below]
         if not self._prefix:
             return self._whole
-        if self._public_base_url.endswith(f"/{self._prefix}"):
+        if unquote(self._public_base_url).endswith(f"/{self._prefix}"):
             forms.reverse()
         for form in forms:
             try:
@@ -189,10 +204,10 @@ class MediaHost:
         return forms[0]
 
     def _whole(self, key: str) -> str:
-        return self._public_base_url + key
+        return self._public_base_url + quote(key)
 
     def _below(self, key: str) -> str:
-        return self._public_base_url + key.removeprefix(self._prefix)
+        return self._public_base_url + quote(key.removeprefix(self._prefix))
 
     def _checked(self, url: str, file: Stageable) -> str:
         check_pullable(url, file.name, self._access, kind=file.content_type, size=file.size)
@@ -224,12 +239,11 @@ class MediaHost:
         :raises TikTokError: the bucket refuses, or did not answer; the sweep will find the files
         """
         key = self._note(publish_id)
-        found = self._keys(key)
-        if key not in [each.key for each in found]:
+        if key not in self._keys(key):
             return
         folder = self._asked(key, lambda: self._read(key))
         if folder.startswith(f"{self._root}staged/") and folder.endswith("/"):  # anything else is not ours
-            self.remove(folder)
+            self._empty(folder)
         self._delete(key)  # last: after a crash in between, the next one finds the folder again
         log.info("Publish %s has ended: what it was pulled from is removed.", publish_id)
 
@@ -247,16 +261,32 @@ class MediaHost:
         :param folder: of :class:`Staged`
         """
         try:
-            with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="tiktok-stage") as pool:
-                list(pool.map(self._delete, [each.key for each in self._keys(folder)]))
+            self._empty(folder)
         except TikTokError as error:
             log.warning(
                 "Staged files could not be removed; `airflow-tiktok media sweep` will remove them: %s", error
             )
 
+    def _empty(self, folder: str) -> None:
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="tiktok-stage") as pool:
+            list(pool.map(self._delete, self._keys(folder)))
+
     def _delete(self, key: str) -> None:
         # One by one: not every store that speaks S3's protocol knows how to delete many at once.
-        self._asked(key, lambda: self._client.delete_object(Bucket=self._bucket, Key=key), "removed")
+        self._gone(key, lambda: self._client.delete_object(Bucket=self._bucket, Key=key))
+
+    def _gone(self, key: str, remove: Callable[[], object]) -> None:
+        """Remove something; that it is gone already, which some stores call an error, is well."""
+        from botocore.exceptions import ClientError
+
+        def ask() -> None:
+            try:
+                remove()
+            except ClientError as error:
+                if error.response.get("Error", {}).get("Code") not in _GONE:
+                    raise
+
+        self._asked(key, ask, "removed")
 
     # --- sweep ---
 
@@ -267,7 +297,14 @@ class MediaHost:
         :param before: with a time zone
         :raises TikTokError: the bucket refuses, or did not answer
         """
-        found = [*self._keys(self._root), *self._uploads()]
+        found = [
+            Leftover(each["Key"], each["LastModified"], each.get("Size", 0))
+            for each in self._listed("list_objects_v2", "Contents", self._root)
+        ]
+        try:
+            found += self._uploads()
+        except TikTokError as error:  # not every store knows them, nor may everybody list them
+            log.warning("Uploads that did not come to their end cannot be listed, and stay: %s", error)
         return sorted((each for each in found if each.modified < before), key=lambda each: each.modified)
 
     def sweep(self, leftover: Leftover) -> None:
@@ -281,21 +318,23 @@ class MediaHost:
             self._delete(leftover.key)
             return
         where = {"Bucket": self._bucket, "Key": leftover.key, "UploadId": leftover.upload_id}
-        self._asked(leftover.key, lambda: self._client.abort_multipart_upload(**where), "removed")
+        self._gone(leftover.key, lambda: self._client.abort_multipart_upload(**where))
 
-    def _keys(self, prefix: str) -> list[Leftover]:
-        return [
-            Leftover(each["Key"], each["LastModified"], each["Size"])
-            for page in self._pages("list_objects_v2", prefix)
-            for each in page.get("Contents", ())
-        ]
+    def _keys(self, prefix: str) -> list[str]:
+        return [each["Key"] for each in self._listed("list_objects_v2", "Contents", prefix)]
 
     def _uploads(self) -> list[Leftover]:
         return [
             Leftover(each["Key"], each["Initiated"], upload_id=each["UploadId"])
-            for page in self._pages("list_multipart_uploads", self._root)
-            for each in page.get("Uploads", ())
-            if each["Key"].startswith(self._root)  # some stores take a prefix for a key
+            for each in self._listed("list_multipart_uploads", "Uploads", self._root)
+        ]
+
+    def _listed(self, operation: str, what: str, prefix: str) -> list[dict[str, Any]]:
+        return [
+            each
+            for page in self._pages(operation, prefix)
+            for each in page.get(what, ())
+            if each["Key"].startswith(prefix)  # some stores do not heed it, and what is listed is removed
         ]
 
     def _pages(self, operation: str, prefix: str) -> list[dict[str, Any]]:

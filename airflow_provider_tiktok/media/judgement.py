@@ -17,9 +17,9 @@ CODECS = {"h264": "H.264", "hevc": "H.265", "vp8": "VP8", "vp9": "VP9"}
 SMALLEST_SIDE, LARGEST_SIDE = 360, 4096
 #: Frames a second (the same page).
 SLOWEST, FASTEST = 23, 60
-#: By which factor a frame rate may lie beyond: the step from a whole rate to NTSC's, as from 24 to 23.976.
-#: Rounded time scales cause less (60.02); TikTok has refused 60.3.
-RATE_TOLERANCE = 1001 / 1000
+#: What is let through beyond: below, as far as NTSC's rates lie from whole ones; above, what rounded time
+#: scales (60.02) and the jitter of short clips make of 60. TikTok has refused 60.3.
+SLOWEST_TAKEN, FASTEST_TAKEN = SLOWEST * 1000 / 1001, 60.24
 #: By which factor single frames may come faster before that is worth a warning: phones' clocks jitter so.
 JITTER = 1.2
 #: Seconds that a developer may send at most (the same page). No tolerance: TikTok documents none, and a
@@ -50,9 +50,9 @@ def check_facts(name: str, facts: VideoFacts, *, longest: int | None = None) -> 
     See that TikTok will take a video, as far as its header tells (Media Transfer Guide, 2026-09-11).
 
     Codec, pixels of both sides, frame rate and duration are judged; what the header does not tell is left to
-    TikTok. A frame rate may lie 0.1 % beyond 23 and 60 (22.977 to 60.06): as far as NTSC's rates lie from
-    whole ones. A variable one is judged by its average, and warned of where frames come faster than 72 a
-    second, 60 and their jitter. A duration has no tolerance. Of several picture streams the first counts.
+    TikTok. A frame rate may lie a little beyond 23 and 60 (22.977 to 60.24): TikTok has refused 60.3. A
+    variable one is judged by its average, and warned of where frames come faster than 72 a second, 60 and
+    their jitter. A duration has no tolerance. Of several picture streams the first counts.
 
     :param name: of the video
     :param facts: what its header tells
@@ -97,7 +97,7 @@ def _size(facts: VideoFacts) -> _Fault | None:
 
 def _rate(facts: VideoFacts) -> _Fault | None:
     rate = facts.frame_rate
-    if not rate or SLOWEST / RATE_TOLERANCE <= rate <= FASTEST * RATE_TOLERANCE:
+    if not rate or SLOWEST_TAKEN <= rate <= FASTEST_TAKEN:
         return None
     average = " on average" if facts.is_variable_frame_rate else ""
     what = f"It has {rate:.6g} frames a second{average}; TikTok takes {SLOWEST} to {FASTEST}."

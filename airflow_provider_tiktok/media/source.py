@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_tiktok.exceptions import TikTokMediaError, TikTokMediaReadError
-from airflow_provider_tiktok.media.aws import AwsLogin
+from airflow_provider_tiktok.media.aws import PATIENT, AwsLogin, Patience
 from airflow_provider_tiktok.media.hosting import MediaHost
 from airflow_provider_tiktok.media.local import LocalFile
 from airflow_provider_tiktok.media.readable import MAX_BYTES, MediaAccess, MediaSource
@@ -60,7 +60,9 @@ def open_source(uri: str, access: MediaAccess) -> MediaSource:
     return source
 
 
-def open_host(bucket: str, prefix: str, public_base_url: str, access: MediaAccess) -> MediaHost:
+def open_host(
+    bucket: str, prefix: str, public_base_url: str, access: MediaAccess, *, patience: Patience = PATIENT
+) -> MediaHost:
     """
     Open the bucket from which TikTok pulls. Close it afterwards.
 
@@ -68,10 +70,11 @@ def open_host(bucket: str, prefix: str, public_base_url: str, access: MediaAcces
     :param prefix: of all keys; empty, or ends with ``/``
     :param public_base_url: under which it is seen; ends with ``/``
     :param access: how it is reached
+    :param patience: how long it is waited for
     :raises TikTokMediaError: the ``aws`` Connection cannot be used
     :raises TikTokMediaReadError: Airflow did not give the ``aws`` Connection this time
     """
-    return MediaHost(bucket, prefix, public_base_url, _login_of(access), access)
+    return MediaHost(bucket, prefix, public_base_url, _login_of(access), access, patience=patience)
 
 
 def _wrong_size(size: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -145,11 +146,13 @@ class TikTokPublishOperator(BaseOperator):
     def _finish(self, context: Context, publish_id: str, status: PublishStatus) -> str:
         from airflow_provider_tiktok.publishing.result import publish_result
         from airflow_provider_tiktok.publishing.started import started
+        from airflow_provider_tiktok.publishing.status import failure
 
-        result = publish_result(self.hook, publish_id, status)
-        address = result["post_url"] or "no public address"
-        self.log.info("Publish %s: %s, %s.", publish_id, status.status, address)
-        with started(publish_id):
+        # only what has failed may be published again by a retry
+        with nullcontext() if failure(publish_id, status) else started(publish_id):
+            result = publish_result(self.hook, publish_id, status)
+            address = result["post_url"] or "no public address"
+            self.log.info("Publish %s: %s, %s.", publish_id, status.status, address)
             context["ti"].xcom_push(key="publish_status", value=result)
         return publish_id
 

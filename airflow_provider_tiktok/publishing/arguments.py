@@ -90,13 +90,13 @@ def as_choice(name: str, value: Any, choices: type[E]) -> E:
 
 def as_texts(name: str, value: Any) -> tuple[str, ...]:
     """
-    Read a list of texts; a template may have made one text of it, as ``"['a.jpg', 'b.jpg']"``.
+    Read a list of texts; a template may have made one text of it, as ``"['a.jpg', 'b.jpg']"``, or of a tuple.
 
     :param name: of the argument
     :param value: a list of texts or paths, or one of them
     :raises TikTokInputError: it is neither, or one of them is empty
     """
-    if isinstance(value, str) and value.lstrip().startswith("["):
+    if isinstance(value, str) and value.lstrip().startswith(("[", "(")):
         value = _listed(value.strip())
     if value is None or isinstance(value, str | PathLike):
         value = [] if value in (None, "") else [value]
@@ -107,11 +107,11 @@ def as_texts(name: str, value: Any) -> tuple[str, ...]:
 
 
 def _listed(text: str) -> Any:
-    """Read a list that was made a text of; a path may begin with a bracket, too."""
-    with suppress(ValueError):
-        return json.loads(text)
-    with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
-        return ast.literal_eval(text)
+    """Read a list or tuple that was made a text of; a path may begin with a bracket, too."""
+    for read in (json.loads, ast.literal_eval):
+        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+            if isinstance(found := read(text), list | tuple):
+                return found
     return text
 
 

@@ -27,6 +27,7 @@ from airflow_provider_tiktok.exceptions import (
     TikTokUnconfirmedError,
 )
 from airflow_provider_tiktok.media.address import resolve
+from airflow_provider_tiktok.media.aws import BRIEF, PATIENT, Patience
 from airflow_provider_tiktok.media.hosting import MediaHost, Stageable
 from airflow_provider_tiktok.media.public import check_pullable, url_fault
 from airflow_provider_tiktok.media.source import MediaAccess, open_host
@@ -62,30 +63,38 @@ def is_shown(hook: TikTokHook, url: str) -> bool:
 
 def check_hosting(hook: TikTokHook, what: str) -> None:
     """
-    See that there is a bucket from which TikTok can pull.
+    See that there is a bucket from which TikTok can pull, as far as the Connection tells.
 
     :param hook: of the account
     :param what: has to be put there
     :raises TikTokConfigError: there is none
     """
-    if not hook.account.hosting.bucket:
+    hosting = hook.account.hosting
+    if not hosting.bucket:
         raise TikTokConfigError(
             f"{what} has to be put where TikTok can pull it, and Connection {hook.tiktok_conn_id} names no "
             "bucket: set its extras media_bucket and media_public_base_url (the https prefix, verified with "
             "TikTok, under which the bucket is seen). A URL that lies under media_public_base_url, and is "
             "right, needs no bucket."
         )
+    if fault := url_fault(hosting.public_base_url, is_local=hook.account.is_local):
+        raise TikTokConfigError(
+            f"{what} has to be put where TikTok can pull it, and Connection {hook.tiktok_conn_id} has a "
+            f"media_public_base_url from which it cannot: {fault}."
+        )
 
 
 @contextmanager
-def opened_host(hook: TikTokHook) -> Iterator[MediaHost]:
+def opened_host(hook: TikTokHook, patience: Patience = PATIENT) -> Iterator[MediaHost]:
     """
     Open the account's bucket.
 
     :param hook: of the account; its Connection names a bucket
+    :param patience: how long its store is waited for
     """
     hosting = hook.account.hosting
-    host = open_host(hosting.bucket, hosting.prefix, hosting.public_base_url, media_access(hook))
+    access = media_access(hook)
+    host = open_host(hosting.bucket, hosting.prefix, hosting.public_base_url, access, patience=patience)
     try:
         yield host
     finally:
@@ -201,7 +210,7 @@ def release(hook: TikTokHook, publish_id: str) -> None:
     """
     try:
         if hook.account.hosting.bucket:
-            with opened_host(hook) as host:
+            with opened_host(hook, BRIEF) as host:
                 host.release(publish_id)
     except Exception as error:  # the publish has ended, and its task must not fail for what is left of it
         log.warning(

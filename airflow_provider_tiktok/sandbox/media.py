@@ -18,7 +18,7 @@ MAX_VIDEO_SECONDS = 600
 SHORT_SIDE, LONG_SIDE = 1080, 1920
 VIDEO_SIDE = range(360, 4096 + 1)
 # NTSC rates and rounded time scales lie a little beside the whole numbers.
-SLOWEST, FASTEST = 22.97, 60.5
+SLOWEST, FASTEST = 22.97, 60.25
 CODECS = {b"avc1", b"avc3", b"hvc1", b"hev1", b"vp08", b"vp09"}
 
 FORMAT, DURATION, FRAME_RATE, PICTURE_SIZE = (
@@ -124,8 +124,7 @@ def read_header(file: BinaryIO) -> VideoHeader | None:
             if name == b"mvhd":
                 seconds = _duration(body)
             elif name == b"trak":
-                track = _read_track(body)
-                header = track if track.codec else header
+                header = header if header.codec else _read_track(body)
     except struct.error:
         return None
     header.seconds = seconds

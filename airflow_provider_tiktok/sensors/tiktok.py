@@ -61,6 +61,7 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
     )
     ui_color = "#d8f6f5"
     _watch: Watch | None = None
+    _cleared = False
 
     def __init__(
         self,
@@ -153,8 +154,18 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
             return PokeReturnValue(is_done=False)
         self.log.info("Publish %s: %s.", publish_id, status.status)
         if not watch.is_over(status):
+            self._clear(publish_id, status)
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self._result(publish_id, status))
+
+    def _clear(self, publish_id: str, status: PublishStatus) -> None:
+        """Take away what was staged for a publish that has ended, though more is waited for."""
+        from airflow_provider_tiktok.publishing.pull import release
+        from airflow_provider_tiktok.publishing.status import is_finished
+
+        if is_finished(status) and not self._cleared:
+            self._cleared = True
+            release(self.hook, publish_id)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume as in Airflow 3: Airflow 2 knows no never_fail here, and retries a sensor that timed out."""

@@ -79,6 +79,19 @@ def test_accounts_that_share_a_bucket_are_swept_once(
     assert done.stdout.count(LEFT) == 1
 
 
+def test_buckets_of_one_name_in_two_stores(
+    run: Run, stored: Callable[..., None], left: Bucket, airflow_database: FakeDatabase
+) -> None:
+    """And a store that cannot be swept keeps nobody from the other."""
+    stored("one", media_conn_id="away")
+    stored("two")
+    aws = {**left.connection(), "extra": json.dumps({"endpoint_url": "http://127.0.0.1:9"})}
+    airflow_database.put("away", **aws)
+    done = run("media", "sweep", "--older-than", "0")
+    assert (done.exit_code, "one: " in done.stderr) == (1, True)
+    assert LEFT not in left.listed()
+
+
 def test_connections_of_the_environment(
     run: Run,
     tiktok: Sandbox,

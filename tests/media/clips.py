@@ -122,9 +122,8 @@ def _encode(  # noqa: PLR0917
             _art(file, art)
         for each in times:
             frame = av.VideoFrame(*size, stream.pix_fmt)
-            if noise:
-                for plane in frame.planes:
-                    plane.update(os.urandom(plane.buffer_size))
+            for plane in frame.planes:  # PyAV leaves in them what the memory held before
+                plane.update(os.urandom(plane.buffer_size) if noise else bytes(plane.buffer_size))
             frame.pts, frame.time_base = each, tick
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))

@@ -41,6 +41,7 @@ from tests.media.pictures import (
     profile,
     sample,
     saved,
+    with_segment,
 )
 
 LIMIT = 20_000_000
@@ -179,6 +180,15 @@ def test_a_wide_gamut_is_brought_to_srgb(prepare: Callable[..., Picture]) -> Non
         assert "icc_profile" not in image.info
 
 
+def test_a_profile_that_differs_from_srgb_in_the_darks_only_is_applied(
+    prepare: Callable[..., Picture],
+) -> None:
+    """A gamma of 2.2 is nearly sRGB's curve: by 9 of 255 darker at 13, by 3 at most above 51."""
+    dark = Image.new("RGB", (32, 32), (20, 20, 20))
+    picture = prepare(saved(dark, "PNG", icc_profile=profile("sRGB", 2.2)))
+    assert near(at(shown(picture), 0.5, 0.5), (12, 12, 12), 1)
+
+
 def test_a_grey_profile_is_applied(prepare: Callable[..., Picture]) -> None:
     picture = prepare(saved(Image.new("L", (32, 32), 64), "PNG", icc_profile=grey_profile(1.0)))
     assert near(at(shown(picture), 0.5, 0.5), (137, 137, 137), 3)
@@ -195,6 +205,13 @@ def test_a_broken_profile_is_left_aside_with_a_warning(
     with caplog.at_level(logging.WARNING):
         prepare(saved(sample(), "PNG", icc_profile=b"nonsense" * 30))
     assert "its ICC profile cannot be used" in caplog.text
+
+
+def test_parts_of_a_profile_that_is_not_all_there_go(prepare: Callable[..., Picture]) -> None:
+    part = b"ICC_PROFILE\0\1\2" + GPS_SECRET
+    picture = prepare(with_segment(saved(sample(), "JPEG"), 0xE2, part))
+    assert picture.changes == ("colour profile removed",)
+    assert GPS_SECRET not in picture.path.read_bytes()
 
 
 def test_a_reduced_decode_shows_what_a_full_one_shows(
@@ -303,6 +320,9 @@ def test_pillows_limit_counts_where_it_is_set_and_where_it_is_not(
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 3000)
     with pytest.raises(TikTokMediaError, match="has 3072 pixels, and more than 3000 are not decoded"):
         prepare(made("plain.bmp"))
+    prepare(made("plain.jpg"))  # a phone's 108 megapixels: decoded to a part of its size
+    with pytest.raises(TikTokMediaError, match="3072 pixels, and more than 3000"):
+        prepare(made("progressive.jpg"))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
     with pytest.raises(TikTokMediaError, match="900000000 pixels"):
         prepare(made("bomb.png"))

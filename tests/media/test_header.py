@@ -116,6 +116,11 @@ class TestWhatIsTold:
         void = data[:default_duration] + b"\xec\x86" + data[default_duration + 2 :]
         assert facts_of(void).frame_rate is None
 
+    def test_a_frame_per_millisecond_is_no_rate_of_a_webm(self) -> None:
+        """As FFmpeg writes it for a browser's recording that it copies: the clock's, not the frames'."""
+        facts = facts_of(clip("webm", "libvpx", rate=1000, times=tuple(range(0, 1000, 33)), scale=1000))
+        assert facts.frame_rate is None
+
     def test_fragments_without_an_index_are_summed_up(self) -> None:
         facts = facts_of(clip(options=FRAGMENTS, frames=32))
         assert facts.duration == pytest.approx(32 / 30, abs=0.01)
@@ -228,7 +233,14 @@ class TestFailures:
 
     def test_a_header_that_is_cut_is_not_guessed_from(self) -> None:
         """FFmpeg would divide the file's size by the bit rate that some box names, and call it a duration."""
-        assert facts_of(clip()[:-100]).duration is None
+        data = clip()
+        assert facts_of(data[: data.rindex(b"stco")]).duration is None
+
+    def test_a_video_that_ends_too_soon_is_warned_of(self, caplog: pytest.LogCaptureFixture) -> None:
+        """With its header in front it can be read, and looks right."""
+        whole = clip(options=FASTSTART)
+        assert facts_of(whole[:-200])
+        assert f"would end at byte {len(whole)}, and it has {len(whole) - 200}" in caplog.text
 
     @pytest.mark.parametrize("length", [40, 600])
     def test_a_broken_header_is_warned_of(self, length: int, caplog: pytest.LogCaptureFixture, capfd) -> None:

@@ -5,23 +5,29 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import re
+import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from airflow_provider_tiktok.auth.account import EXTRAS
 from airflow_provider_tiktok.exceptions import TikTokMediaError, TikTokMediaReadError
 from airflow_provider_tiktok.media import readable
-from airflow_provider_tiktok.media.aws import AwsLogin
+from airflow_provider_tiktok.media.aws import BRIEF, AwsLogin
 from airflow_provider_tiktok.media.hosting import PART_BYTES, MediaHost, Stageable
 from airflow_provider_tiktok.media.readable import MediaAccess
-from tests.buckets import Bucket
+from tests.buckets import KEYS, Bucket
 
 LOCAL = MediaAccess(allow_loopback=True)
 PUBLISH_ID = "p_pub_url~v2.7600000000000000001"
@@ -78,12 +84,30 @@ class TestStage:
         (url,) = host_of(bucket, prefix, base).stage([file(body=b"there")]).urls
         assert httpx.get(url, trust_env=False).content == b"there"
 
+    @pytest.mark.parametrize("shows", ["bucket", "prefix"])
+    def test_a_prefix_that_a_url_has_to_quote(self, bucket: Bucket, shows: str) -> None:
+        prefix = "médias 100%/#1/"
+        base = bucket.url + (quote(prefix) if shows == "prefix" else "")
+        (url,) = host_of(bucket, prefix, base).stage([file(body=b"there")]).urls
+        assert re.fullmatch(r"[!-~]+", url)
+        assert httpx.get(url, trust_env=False).content == b"there"
+
     def test_a_cdn_whose_path_says_nothing_of_the_prefix(self, bucket: Bucket, cdn: Cdn) -> None:
         """It shows what lies below the prefix under its root: found out by looking."""
         cdn.shows = f"{bucket.url}a/b/"
         (url,) = host_of(bucket, "a/b/", cdn.url).stage([file(body=b"there")]).urls
         assert url.startswith(f"{cdn.url}airflow-tiktok/staged/")
         assert httpx.get(url, trust_env=False).content == b"there"
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Serve on this machine; give the URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
 
 
 class Cdn:
@@ -124,13 +148,10 @@ def cdn(bucket: Bucket) -> Iterator[Cdn]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    state = Cdn(f"http://127.0.0.1:{server.server_port}/")
-    state.shows = bucket.url
-    yield state
-    server.shutdown()
-    server.server_close()
+    with serving(Handler) as url:
+        state = Cdn(url)
+        state.shows = bucket.url
+        yield state
 
 
 class TestSeenAsTikTokSees:
@@ -272,6 +293,31 @@ class TestTakeAway:
             host.stage([file()])
         assert "airflow-tiktok media sweep" in caplog.text
 
+    def test_a_long_upload_ends_when_its_task_is_ended(self, bucket: Bucket, host: MediaHost) -> None:
+        """And not only when all of it is up, minutes later."""
+        blocks = []
+
+        class Slow(io.BytesIO):
+            def read(self, size: int | None = -1) -> bytes:
+                blocks.append(size)
+                if len(blocks) == 2:
+                    os.kill(os.getpid(), signal.SIGALRM)
+                time.sleep(0.2)
+                return super().read(size)
+
+        def ended(*_: object) -> None:
+            raise AirflowTaskTimeout("execution_timeout")
+
+        body = bytes(10 * PART_BYTES)
+        before = signal.signal(signal.SIGALRM, ended)
+        try:
+            with pytest.raises(AirflowTaskTimeout):
+                host.stage([Stageable("long.mp4", "video/mp4", len(body), lambda: Slow(body))])
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        assert len(blocks) < 8
+        assert (bucket.listed(), host.leftovers(FUTURE)) == ([], [])
+
     def test_a_task_that_is_ended_while_it_stages_leaves_nothing(
         self, bucket: Bucket, host: MediaHost
     ) -> None:
@@ -281,6 +327,73 @@ class TestTakeAway:
         with pytest.raises(SystemExit):
             host.stage([file(), Stageable("b.jpg", "image/jpeg", 4, ended)])
         assert bucket.listed() == []
+
+    def test_a_release_that_the_store_refuses_can_be_repeated(
+        self, bucket: Bucket, host: MediaHost, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """By whoever sees the end next: the note stays while the files do."""
+        host.remember(PUBLISH_ID, host.stage([file()]))
+        delete = host._delete
+
+        def refused(key: str) -> None:
+            if "/staged/" in key:
+                raise TikTokMediaReadError("not now")
+            delete(key)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(host, "_delete", refused)
+            with pytest.raises(TikTokMediaReadError, match="not now"):
+                host.release(PUBLISH_ID)
+        host.release(PUBLISH_ID)
+        assert bucket.listed() == []
+
+    def test_what_another_has_removed_meanwhile_is_well(
+        self, bucket: Bucket, host: MediaHost, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Some stores answer a second removal with 404, where S3 says that all is well."""
+        host.remember(PUBLISH_ID, host.stage([file()]))
+        delete = host._client.delete_object
+
+        def strict(**where: str) -> object:
+            delete(**where)
+            return bucket.client.get_object(**where)  # 404
+
+        monkeypatch.setattr(host._client, "delete_object", strict)
+        host.release(PUBLISH_ID)
+        assert bucket.listed() == []
+
+    def test_a_store_that_lists_less_and_more_than_it_is_asked(
+        self, bucket: Bucket, host: MediaHost, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Keys without sizes and dates, and some that were not asked for: those stay."""
+        bucket.client.put_object(Bucket=bucket.name, Key="theirs.jpg", Body=b"x")
+        host.remember(PUBLISH_ID, host.stage([file()]))
+        monkeypatch.setattr(
+            host, "_pages", lambda *_: [{"Contents": [{"Key": key} for key in bucket.listed()]}]
+        )
+        host.release(PUBLISH_ID)
+        assert bucket.listed() == ["theirs.jpg"]
+
+    def test_nobody_is_kept_waiting_for_a_store_that_does_not_answer(self) -> None:
+        """The publish has ended: what cannot be removed in a moment is the sweep's."""
+        requests = []
+
+        class Unwell(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                requests.append(self.path)
+                self.send_error(503)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        with serving(Unwell) as url:
+            login = AwsLogin(*KEYS, endpoint_url=url, region_name="us-east-1")
+            host = MediaHost("bucket", "", url, login, LOCAL, patience=BRIEF)
+            with pytest.raises(TikTokMediaReadError):
+                host.release(PUBLISH_ID)
+        assert len(requests) == BRIEF.tries
+        config = host._client.meta.config
+        assert (config.connect_timeout + config.read_timeout) * BRIEF.tries <= 30
 
 
 class TestSweep:
@@ -303,6 +416,30 @@ class TestSweep:
         host.sweep(found)
         left = bucket.client.list_multipart_uploads(Bucket=bucket.name)["Uploads"]
         assert [each["Key"] for each in left] == ["theirs.mp4"]
+
+    def test_a_store_that_cannot_list_uploads(
+        self,
+        bucket: Bucket,
+        host: MediaHost,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """What else was left behind goes all the same."""
+        host.stage([file()])
+
+        def refused() -> list[object]:
+            raise TikTokMediaError("no ListBucketMultipartUploads")
+
+        monkeypatch.setattr(host, "_uploads", refused)
+        assert len(host.leftovers(FUTURE)) == 1
+        assert "no ListBucketMultipartUploads" in caplog.text
+
+    def test_an_upload_that_has_ended_meanwhile(self, bucket: Bucket, host: MediaHost) -> None:
+        key = "media/tiktok/airflow-tiktok/staged/x/01.mp4"
+        bucket.client.create_multipart_upload(Bucket=bucket.name, Key=key)
+        (found,) = host.leftovers(FUTURE)
+        host.sweep(found)
+        host.sweep(found)
 
     def test_more_than_a_page(self, bucket: Bucket, host: MediaHost, monkeypatch: pytest.MonkeyPatch) -> None:
         for number in range(5):

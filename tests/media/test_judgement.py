@@ -39,7 +39,7 @@ def refusal(facts: VideoFacts, longest: int | None = None) -> str:
         changed(width=360, height=4096),
         changed(width=4096, height=360),
         changed(width=0, height=0),
-        *(changed(frame_rate=rate) for rate in (23.0, 24000 / 1001, 22.98, 60.0, 60.02, 60.059, None)),
+        *(changed(frame_rate=rate) for rate in (23.0, 24000 / 1001, 22.98, 60.0, 60.02, 60.067, 60.24, None)),
         changed(duration=600.0),
         changed(duration=0.04),
         changed(duration=None),
@@ -60,7 +60,7 @@ def test_what_tiktok_takes_or_the_header_does_not_tell(facts: VideoFacts, caplog
         (changed(height=4097), "1080x4097 px", "360 to 4096 px", "-vf"),
         (changed(width=200, height=4000), "200x4000 px", "360 to 4096 px", "crop or pad it"),
         (changed(frame_rate=22.97), "22.97 frames", "23 to 60", "-r 30"),
-        (changed(frame_rate=60.07), "60.07 frames", "23 to 60", "-r 60"),
+        (changed(frame_rate=60.25), "60.25 frames", "23 to 60", "-r 60"),
         (changed(frame_rate=60.3), "60.3 frames", "23 to 60", "-r 60"),
         (
             changed(frame_rate=15.0, is_variable_frame_rate=True),
@@ -194,3 +194,22 @@ def test_the_sandbox_refuses_the_same(tmp_path: Path, fault: str, made: dict) ->
         refusal(facts, longest=1)
     else:
         check_facts("clip", facts, longest=1)
+
+
+def test_of_several_picture_streams_the_first_counts_here_and_in_the_sandbox(tmp_path: Path) -> None:
+    """As of cameras that add a track of small previews."""
+    pytest.importorskip("av")
+    data = _with_track_of(clip(), clip(size=(160, 120)))
+    facts = read_facts(Bytes(data))
+    assert facts is not None
+    assert (facts.width, facts.picture_streams) == (360, 2)
+    (tmp_path / "clip.mp4").write_bytes(data)
+    assert video_fault(tmp_path / "clip.mp4", "full", 600) == ""
+
+
+def _with_track_of(data: bytes, other: bytes) -> bytes:
+    """Give a video whose header, at its end, lists another one's track as well."""
+    header, track = data.rindex(b"moov") - 4, other.rindex(b"trak") - 4
+    length = int.from_bytes(other[track : track + 4], "big")
+    body = data[header + 8 :] + other[track : track + length]
+    return data[:header] + (len(body) + 8).to_bytes(4, "big") + b"moov" + body

@@ -214,26 +214,36 @@ def test_a_store_that_ignores_ranges_is_not_read(
 
 
 @pytest.mark.parametrize(
-    ("status", "error"),
+    ("status", "code", "error"),
     [
-        (403, TikTokMediaError),
-        (404, TikTokMediaError),
-        (400, TikTokMediaError),
-        (301, TikTokMediaError),
-        (412, TikTokMediaReadError),
-        (429, TikTokMediaReadError),
-        (500, TikTokMediaReadError),
-        (503, TikTokMediaReadError),
+        (403, "AccessDenied", TikTokMediaError),
+        (403, "RequestTimeTooSkewed", TikTokMediaError),
+        (404, "NoSuchKey", TikTokMediaError),
+        (400, "ExpiredToken", TikTokMediaError),
+        (400, "RequestTimeout", TikTokMediaReadError),
+        (400, "ThrottlingException", TikTokMediaReadError),
+        (403, "RequestThrottled", TikTokMediaReadError),
+        (301, "PermanentRedirect", TikTokMediaError),
+        (412, "PreconditionFailed", TikTokMediaReadError),
+        (429, "TooManyRequests", TikTokMediaReadError),
+        (500, "InternalError", TikTokMediaReadError),
+        (503, "SlowDown", TikTokMediaReadError),
     ],
 )
-def test_what_each_status_means(
-    store, login: AwsLogin, monkeypatch: pytest.MonkeyPatch, status: int, error: type[Exception]
+def test_what_each_answer_means(
+    *,
+    store,
+    login: AwsLogin,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    code: str,
+    error: type[Exception],
 ) -> None:
     """Whether a retry of the task helps depends on it. And AWS's own text, which can name keys, stays out."""
     from botocore.exceptions import ClientError
 
     answer = {
-        "Error": {"Code": "SomeCode", "Message": f"key {SECRETS[0]}", "AWSAccessKeyId": SECRETS[0]},
+        "Error": {"Code": code, "Message": f"key {SECRETS[0]}", "AWSAccessKeyId": SECRETS[0]},
         "ResponseMetadata": {"HTTPStatusCode": status},
     }
     with S3Object("videos", "clip.mp4", login) as source:

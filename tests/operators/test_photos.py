@@ -14,12 +14,14 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTas
 from PIL import Image
 
 from airflow_provider_tiktok import exceptions as errors
+from airflow_provider_tiktok.hooks.tiktok import TikTokHook
 from airflow_provider_tiktok.media.hosting import MediaHost
 from airflow_provider_tiktok.operators.tiktok import TikTokPublishPhotosOperator, TikTokPublishVideoOperator
 from airflow_provider_tiktok.sandbox.server import Sandbox
 from airflow_provider_tiktok.sensors.tiktok import TikTokPublishStatusSensor
 from tests.airflow_tasks import (
     FakeTi,
+    context_of,
     ended_publish,
     endpoints_of,
     first_event,
@@ -211,6 +213,29 @@ class TestStagedFiles:
         run(sensor)
         assert bucket.listed() == []
 
+    @pytest.mark.parametrize(("option", "what"), [("wait_for_post_id", DIRECT), ("wait_for_creator", DRAFT)])
+    def test_a_sensor_that_waits_for_more_sees_the_end_too(
+        self,
+        *,
+        tiktok: Sandbox,
+        hosted: Hosted,
+        bucket: Bucket,
+        photos: list[str],
+        monkeypatch: pytest.MonkeyPatch,
+        option: str,
+        what: dict[str, str],
+    ) -> None:
+        """TikTok has the photos then; moderation and the creator may take days. The bucket is asked once."""
+        hosted()
+        tiktok.knobs.moderation_seconds = 3600
+        publish_id = run(operator(photos, **what))
+        ended_publish(tiktok)
+        sensor = TikTokPublishStatusSensor(task_id="wait", publish_id=publish_id, **{option: True})
+        assert not sensor.poke(context_of())
+        assert bucket.listed() == []
+        monkeypatch.setattr(MediaHost, "release", None)
+        assert not sensor.poke(context_of())
+
     def test_the_waiting_operator_sees_the_end(
         self, tiktok: Sandbox, hosted: Hosted, bucket: Bucket, photos: list[str]
     ) -> None:
@@ -279,6 +304,34 @@ class TestStagedFiles:
             run(operator(photos, **DIRECT))
         assert isinstance(caught.value, AirflowFailException)
         assert len(tiktok.publishes) == 1
+
+    @pytest.mark.parametrize("step", ["release", "creator_info"])
+    def test_a_time_out_after_the_end_is_no_reason_to_post_again(
+        self, hosted: Hosted, monkeypatch: pytest.MonkeyPatch, step: str
+    ) -> None:
+        """Whatever takes long then: a store that does not answer, or TikTok asked for the creator's name."""
+        hosted()
+
+        def late(*_: object) -> None:
+            raise AirflowTaskTimeout("execution_timeout")
+
+        monkeypatch.setattr(MediaHost if step == "release" else TikTokHook, step, late)
+        event = {"publish_id": "v_pub_url~1", "status": "PUBLISH_COMPLETE", "post_ids": ["76"]}
+        with pytest.raises(errors.TikTokUnconfirmedError, match="v_pub_url~1 was started"):
+            resume(operator(["a.jpg"]), event)
+
+    def test_a_time_out_after_a_failure_lets_a_retry_publish_again(
+        self, hosted: Hosted, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hosted()
+
+        def late(*_: object) -> None:
+            raise AirflowTaskTimeout("execution_timeout")
+
+        monkeypatch.setattr(MediaHost, "release", late)
+        event = {"publish_id": "p_pub_url~1", "status": "FAILED", "fail_reason": "photo_pull_failed"}
+        with pytest.raises(AirflowTaskTimeout):
+            resume(operator(["a.jpg"]), event)
 
     def test_a_bucket_that_is_gone_by_then_fails_nobody(
         self, tiktok: Sandbox, hosted: Hosted, photos: list[str], caplog: Any
@@ -362,6 +415,27 @@ class TestRefusedBeforeAnythingIsSent:
         connect(media_bucket="b")
         with pytest.raises(errors.TikTokConfigError, match="media_public_base_url"):
             run(operator(photos, **DIRECT))
+
+    @pytest.mark.parametrize(
+        ("base", "says"),
+        [("http://media.example.com/", "it is not https"), ("https://192.0.2.7/", "its host is an address")],
+    )
+    @pytest.mark.parametrize("dry_run", [False, True])
+    def test_a_public_url_that_tiktok_would_not_take(
+        self,
+        *,
+        connect: Hosted,
+        photos: list[str],
+        monkeypatch: pytest.MonkeyPatch,
+        base: str,
+        says: str,
+        dry_run: bool,
+    ) -> None:
+        """Told before photos are prepared, and by a dry run too."""
+        connection = connect(media_bucket="b", media_public_base_url=base)
+        publish_connection(monkeypatch, "tiktok_default", {**connection, "host": "https://tiktok.invalid"})
+        with pytest.raises(errors.TikTokConfigError, match=says):
+            run(operator(photos, dry_run=dry_run, **DIRECT))
 
     def test_a_photo_that_is_seen_with_another_type(
         self, tiktok: Sandbox, hosted: Hosted, bucket: Bucket

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_tiktok.api.models import PostMode, PrivacyLevel
 from airflow_provider_tiktok.exceptions import TikTokInputError
-from airflow_provider_tiktok.publishing.arguments import as_bool, as_choice, as_seconds, as_whole
+from airflow_provider_tiktok.publishing.arguments import (
+    as_bool,
+    as_choice,
+    as_seconds,
+    as_texts,
+    as_whole,
+)
 
 ANYTHING = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.integers()), st.binary()
@@ -53,6 +61,37 @@ def test_no_seconds(value: object) -> None:
     """Airflow adds them to a date once the publish was started: too many must be refused before."""
     with pytest.raises(TikTokInputError, match="it must be a number of seconds"):
         as_seconds("it", value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (["a.jpg", " b.jpg "], ("a.jpg", "b.jpg")),
+        (("a.jpg", Path("b.jpg")), ("a.jpg", "b.jpg")),
+        ('["a.jpg", "b.jpg"]', ("a.jpg", "b.jpg")),
+        ("['a.jpg', 'b.jpg']", ("a.jpg", "b.jpg")),
+        ("('a.jpg', 'b.jpg')", ("a.jpg", "b.jpg")),
+        (" ('a.jpg',) ", ("a.jpg",)),
+        ("a.jpg", ("a.jpg",)),
+        (Path("a.jpg"), ("a.jpg",)),
+        ("[1] a.jpg", ("[1] a.jpg",)),
+        ("(1) a.jpg", ("(1) a.jpg",)),
+        ("(1)", ("(1)",)),
+        ("", ()),
+        (None, ()),
+        ("[]", ()),
+    ],
+    ids=repr,
+)
+def test_texts(value: object, expected: tuple[str, ...]) -> None:
+    """A template makes texts of lists and tuples."""
+    assert as_texts("it", value) == expected
+
+
+@pytest.mark.parametrize("value", [7, b"a.jpg", [""], ["a.jpg", None], [["a.jpg"]], "[1]"], ids=repr)
+def test_no_texts(value: object) -> None:
+    with pytest.raises(TikTokInputError, match="it must be a list of texts, none of them empty"):
+        as_texts("it", value)
 
 
 @pytest.mark.parametrize("value", ["SELF_ONLY", PrivacyLevel.SELF_ONLY])
