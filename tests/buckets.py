@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from airflow_provider_tiktok.media.aws import AwsLogin
+from airflow_provider_tiktok.media.bucket import Bucket as StoreBucket
 
 KEYS = ("AKIAOFTHEBUCKETONLY", "secret-of-the-bucket-only", "")
 
@@ -31,6 +32,10 @@ class Bucket:
     @cached_property
     def client(self) -> Any:
         return self.login.client()
+
+    def opened(self) -> StoreBucket:
+        """As the provider opens it."""
+        return StoreBucket(self.name, self.login)
 
     @property
     def url(self) -> str:

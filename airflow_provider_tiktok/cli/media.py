@@ -11,7 +11,8 @@ from airflow_provider_tiktok.cli import connections, database
 from airflow_provider_tiktok.cli.terminal import Terminal
 from airflow_provider_tiktok.exceptions import TikTokConfigError, TikTokError
 from airflow_provider_tiktok.media.aws import AwsLogin
-from airflow_provider_tiktok.media.hosting import Leftover, MediaHost
+from airflow_provider_tiktok.media.bucket import Bucket, Leftover
+from airflow_provider_tiktok.media.hosting import MediaHost
 from airflow_provider_tiktok.media.readable import MediaAccess
 from airflow_provider_tiktok.media.source import read_login
 
@@ -87,4 +88,4 @@ def _host(account: Account, *, in_database: bool) -> MediaHost:
         login = read_login(found.connection)
     hosting = account.hosting
     access = MediaAccess(account.media_conn_id, allow_loopback=account.is_local)
-    return MediaHost(hosting.bucket, hosting.prefix, hosting.public_base_url, login, access)
+    return MediaHost(Bucket(hosting.bucket, login), hosting.prefix, hosting.public_base_url, access)

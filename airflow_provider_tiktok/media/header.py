@@ -35,8 +35,8 @@ _WITHOUT_PYAV = (
 )
 
 _CUT_SHORT = (
-    "%s: its pictures would end at byte %d, and it has %d: it was not written or copied to its end, so TikTok "
-    "may refuse it."
+    "%s: its pictures would end at byte %d, and it has %d: it was not written or copied to its end, so "
+    "TikTok may refuse it."
 )
 
 

@@ -35,7 +35,7 @@ class S3Object(MediaSource):
         self._client: Any = self._asked(login.client)
         head = self._asked(lambda: self._client.head_object(**self._where))
         self.size = int(head["ContentLength"])
-        self._etag = str(head["ETag"])
+        self._if_match = {"IfMatch": head["ETag"]} if head.get("ETag") else {}
 
     def read(self, start: int, length: int) -> bytes:
         """Read exactly these bytes; see :meth:`MediaSource.read`."""
@@ -52,7 +52,7 @@ class S3Object(MediaSource):
 
     def _range(self, start: int, length: int) -> bytes:
         span = f"bytes={start}-{start + length - 1}"
-        answer = self._client.get_object(**self._where, Range=span, IfMatch=self._etag)
+        answer = self._client.get_object(**self._where, Range=span, **self._if_match)
         with answer["Body"] as body:
             # A store that ignores Range sends everything, which must not come into memory.
             if answer["ContentLength"] != length:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_tiktok.exceptions import TikTokMediaError, TikTokMediaReadError
 from airflow_provider_tiktok.media.aws import PATIENT, AwsLogin, Patience
+from airflow_provider_tiktok.media.bucket import Bucket
 from airflow_provider_tiktok.media.hosting import MediaHost
 from airflow_provider_tiktok.media.local import LocalFile
 from airflow_provider_tiktok.media.readable import MAX_BYTES, MediaAccess, MediaSource
@@ -74,7 +75,7 @@ def open_host(
     :raises TikTokMediaError: the ``aws`` Connection cannot be used
     :raises TikTokMediaReadError: Airflow did not give the ``aws`` Connection this time
     """
-    return MediaHost(bucket, prefix, public_base_url, _login_of(access), access, patience=patience)
+    return MediaHost(Bucket(bucket, _login_of(access), patience), prefix, public_base_url, access)
 
 
 def _wrong_size(size: int) -> str:

@@ -25,7 +25,9 @@ from airflow_provider_tiktok.auth.account import EXTRAS
 from airflow_provider_tiktok.exceptions import TikTokMediaError, TikTokMediaReadError
 from airflow_provider_tiktok.media import readable
 from airflow_provider_tiktok.media.aws import BRIEF, AwsLogin
-from airflow_provider_tiktok.media.hosting import PART_BYTES, MediaHost, Stageable
+from airflow_provider_tiktok.media.bucket import PART_BYTES
+from airflow_provider_tiktok.media.bucket import Bucket as StoreBucket
+from airflow_provider_tiktok.media.hosting import MediaHost, Stageable
 from airflow_provider_tiktok.media.readable import MediaAccess
 from tests.buckets import KEYS, Bucket
 
@@ -44,7 +46,7 @@ def file(name: str = "a.jpg", body: bytes = b"jpeg", kind: str = "image/jpeg") -
 
 
 def host_of(bucket: Bucket, prefix: str = "", base: str = "") -> MediaHost:
-    return MediaHost(bucket.name, prefix, base or bucket.url, bucket.login, LOCAL)
+    return MediaHost(bucket.opened(), prefix, base or bucket.url, LOCAL)
 
 
 @pytest.fixture
@@ -218,7 +220,7 @@ class TestSeenAsTikTokSees:
     )
     def test_rules_that_the_url_alone_breaks(self, bucket: Bucket, base: str, says: str) -> None:
         """As it is with TikTok's own API, which is not on this machine."""
-        host = MediaHost(bucket.name, "", base, bucket.login, MediaAccess())
+        host = MediaHost(bucket.opened(), "", base, MediaAccess())
         with pytest.raises(TikTokMediaError, match=says):
             host.stage([file()])
         assert bucket.listed() == []
@@ -264,14 +266,14 @@ class TestTakeAway:
     ) -> None:
         """The note goes last."""
         host.remember(PUBLISH_ID, host.stage([file()]))
-        delete = host._delete
+        delete = host._bucket.delete
 
         def dying(key: str) -> None:
             delete(key)
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(host, "_delete", dying)
+            patch.setattr(host._bucket, "delete", dying)
             with pytest.raises(KeyboardInterrupt):
                 host.release(PUBLISH_ID)
         assert len(bucket.listed()) == 1
@@ -288,7 +290,7 @@ class TestTakeAway:
         def refused(_: str) -> None:
             raise TikTokMediaError("may not be removed")
 
-        monkeypatch.setattr(host, "_delete", refused)
+        monkeypatch.setattr(host._bucket, "delete", refused)
         with caplog.at_level(logging.WARNING), pytest.raises(TikTokMediaError, match="HTTP 404"):
             host.stage([file()])
         assert "airflow-tiktok media sweep" in caplog.text
@@ -333,7 +335,7 @@ class TestTakeAway:
     ) -> None:
         """By whoever sees the end next: the note stays while the files do."""
         host.remember(PUBLISH_ID, host.stage([file()]))
-        delete = host._delete
+        delete = host._bucket.delete
 
         def refused(key: str) -> None:
             if "/staged/" in key:
@@ -341,7 +343,7 @@ class TestTakeAway:
             delete(key)
 
         with monkeypatch.context() as patch:
-            patch.setattr(host, "_delete", refused)
+            patch.setattr(host._bucket, "delete", refused)
             with pytest.raises(TikTokMediaReadError, match="not now"):
                 host.release(PUBLISH_ID)
         host.release(PUBLISH_ID)
@@ -352,13 +354,13 @@ class TestTakeAway:
     ) -> None:
         """Some stores answer a second removal with 404, where S3 says that all is well."""
         host.remember(PUBLISH_ID, host.stage([file()]))
-        delete = host._client.delete_object
+        delete = host._bucket._client.delete_object
 
         def strict(**where: str) -> object:
             delete(**where)
             return bucket.client.get_object(**where)  # 404
 
-        monkeypatch.setattr(host._client, "delete_object", strict)
+        monkeypatch.setattr(host._bucket._client, "delete_object", strict)
         host.release(PUBLISH_ID)
         assert bucket.listed() == []
 
@@ -388,11 +390,11 @@ class TestTakeAway:
 
         with serving(Unwell) as url:
             login = AwsLogin(*KEYS, endpoint_url=url, region_name="us-east-1")
-            host = MediaHost("bucket", "", url, login, LOCAL, patience=BRIEF)
+            host = MediaHost(StoreBucket("bucket", login, BRIEF), "", url, LOCAL)
             with pytest.raises(TikTokMediaReadError):
                 host.release(PUBLISH_ID)
         assert len(requests) == BRIEF.tries
-        config = host._client.meta.config
+        config = host._bucket._client.meta.config
         assert (config.connect_timeout + config.read_timeout) * BRIEF.tries <= 30
 
 
@@ -445,15 +447,17 @@ class TestSweep:
         for number in range(5):
             key = f"media/tiktok/airflow-tiktok/staged/{number}/01.jpg"
             bucket.client.put_object(Bucket=bucket.name, Key=key, Body=b"x")
-        paginate = host._client.get_paginator("list_objects_v2").paginate
+        paginate = host._bucket._client.get_paginator("list_objects_v2").paginate
 
         class Small:
             def paginate(self, **where: object) -> object:
                 return paginate(**where, PaginationConfig={"PageSize": 2})
 
-        get: Callable[[str], object] = host._client.get_paginator
+        get: Callable[[str], object] = host._bucket._client.get_paginator
         monkeypatch.setattr(
-            host._client, "get_paginator", lambda name: Small() if name == "list_objects_v2" else get(name)
+            host._bucket._client,
+            "get_paginator",
+            lambda name: Small() if name == "list_objects_v2" else get(name),
         )
         assert len(host.leftovers(FUTURE)) == 5
 
@@ -473,7 +477,7 @@ def test_the_readmes_lifecycle_rule_is_one_and_speaks_of_what_is_staged(
 
 class TestTheBucketRefuses:
     def test_no_such_bucket(self, bucket: Bucket) -> None:
-        host = MediaHost("not-there", "", bucket.url, bucket.login, LOCAL)
+        host = MediaHost(StoreBucket("not-there", bucket.login), "", bucket.url, LOCAL)
         with pytest.raises(TikTokMediaError, match=r"s3://not-there/airflow-tiktok/staged/.*no such bucket"):
             host.stage([file()])
 
@@ -482,7 +486,7 @@ class TestTheBucketRefuses:
         login = AwsLogin(
             "AKIASECRET", "verysecret", endpoint_url="http://127.0.0.1:9", region_name="us-east-1"
         )
-        host = MediaHost("bucket", "", "http://127.0.0.1:9/", login, LOCAL)
+        host = MediaHost(StoreBucket("bucket", login), "", "http://127.0.0.1:9/", LOCAL)
         with pytest.raises(TikTokMediaReadError, match="did not answer") as caught:
             host.stage([file()])
         assert "secret" not in str(caught.value).lower()

@@ -82,7 +82,7 @@ def until(look: Callable[[], Any], process: subprocess.Popen[str]) -> None:
 
 def sweep(bucket: Bucket) -> None:
     """As ``airflow-tiktok media sweep`` does a day later."""
-    host = MediaHost(bucket.name, "", bucket.url, bucket.login, MediaAccess(allow_loopback=True))
+    host = MediaHost(bucket.opened(), "", bucket.url, MediaAccess(allow_loopback=True))
     for each in host.leftovers(datetime.now(UTC) + timedelta(days=1)):
         host.sweep(each)
 
