@@ -370,9 +370,12 @@ class TestTakeAway:
         """Keys without sizes and dates, and some that were not asked for: those stay."""
         bucket.client.put_object(Bucket=bucket.name, Key="theirs.jpg", Body=b"x")
         host.remember(PUBLISH_ID, host.stage([file()]))
-        monkeypatch.setattr(
-            host, "_pages", lambda *_: [{"Contents": [{"Key": key} for key in bucket.listed()]}]
-        )
+
+        class Careless:
+            def paginate(self, **_: object) -> list[object]:
+                return [{"Contents": [{"Key": key} for key in bucket.listed()]}]
+
+        monkeypatch.setattr(host._bucket._client, "get_paginator", lambda _: Careless())
         host.release(PUBLISH_ID)
         assert bucket.listed() == ["theirs.jpg"]
 
@@ -429,10 +432,10 @@ class TestSweep:
         """What else was left behind goes all the same."""
         host.stage([file()])
 
-        def refused() -> list[object]:
+        def refused(_: str) -> list[object]:
             raise TikTokMediaError("no ListBucketMultipartUploads")
 
-        monkeypatch.setattr(host, "_uploads", refused)
+        monkeypatch.setattr(host._bucket, "uploads", refused)
         assert len(host.leftovers(FUTURE)) == 1
         assert "no ListBucketMultipartUploads" in caplog.text
 
