@@ -8,7 +8,7 @@ from typing import Any, Self
 
 NAME = "tiktok-demo"
 #: Any will do: moto takes them all.
-_KEYS = ("demo", "demo")
+_KEYS = ("demo-access-key", "demo-secret-key")
 
 
 class DemoBucket:

@@ -121,8 +121,8 @@ def _demo(console: Console, *, keep: bool) -> bool:
             done = all(row.is_there for row in rows) and not left
             if done:
                 console.print(
-                    f"[green]All {len(rows)} are really there, byte for byte; nothing is left in the bucket."
-                    "[/]"
+                    f"[green]All {len(rows)} are really there, byte for byte where nothing had to change; "
+                    "nothing is left in the bucket.[/]"
                 )
             else:
                 airflow.keep_home = True

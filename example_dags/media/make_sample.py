@@ -180,7 +180,7 @@ def make_photos(folder: Path) -> None:
     """
     corners = Image.new("L", (WIDTH, HEIGHT), 0)
     ImageDraw.Draw(corners).rounded_rectangle((0, 0, WIDTH - 1, HEIGHT - 1), 90, fill=255)
-    few = frame(20).quantize(64, dither=Image.Dither.NONE).convert("RGB")
+    few = frame(20).quantize(200, dither=Image.Dither.FLOYDSTEINBERG).convert("RGB")
     few.putalpha(corners)
     few.save(folder / "photo_1.png", optimize=True)
     frame(70).save(folder / "photo_2.jpg", quality=88)
