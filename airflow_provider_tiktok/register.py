@@ -134,7 +134,9 @@ class Register(ABC):
         """
         try:
             self._set(key, value)
-        except Exception as error:  # each Airflow raises something of its own, and its text may tell the value
+        except (
+            Exception
+        ) as error:  # each Airflow raises something of its own, and its text may tell the value
             raise self._failed(f"{key} could not be written", error) from None
 
     def write(self, key: str, value: str) -> None:
@@ -183,7 +185,7 @@ class Register(ABC):
         """
         Look again, while proving that what is written can be read: only then is nothing really nothing.
 
-        Whoever writes next counts the time from the last look on. So what can be done before it is done before.
+        Whoever writes next counts the time from the last look on: what can be done before it is done before.
         """
         probe = f"tiktok_probe__{secrets.token_hex(8)}"
         listed = False
@@ -206,8 +208,7 @@ class Register(ABC):
         if listed:
             raise TikTokStoreError(
                 "Airflow lists it, but does not give its value. Either the metadata database does not answer "
-                "just now, or the value was encrypted with a Fernet key that Airflow has no more: then remove "
-                "it."
+                "just now, or the value was encrypted with a Fernet key that Airflow has lost: then remove it."
             )
         return None
 
@@ -257,7 +258,7 @@ class Variables(Register):
     def _lists(self, key: str) -> bool:
         keys = self._keys()
         try:
-            return bool(keys) and key in keys(prefix=key)
+            return keys is not None and key in keys(prefix=key)
         except Exception as error:
             raise self._failed(f"{key} could not be listed", error) from None
 
@@ -285,7 +286,7 @@ class TaskState(Register):
         return value if isinstance(value, str) else None
 
     def _set(self, key: str, value: str) -> None:
-        from airflow.sdk import NEVER_EXPIRE
+        from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
 
         # [state_store] default_retention_days would forget a post while its run can still be cleared
         self._accessor.set(key, value, retention=NEVER_EXPIRE)

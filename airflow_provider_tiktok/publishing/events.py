@@ -31,6 +31,7 @@ def status_event(publish_id: str, status: PublishStatus) -> dict[str, Any]:
         "status": status.status,
         "fail_reason": status.fail_reason,
         "post_ids": list(status.post_ids),
+        "uploaded_bytes": status.uploaded_bytes,
         "log_id": status.log_id,
     }
 
@@ -50,11 +51,12 @@ def error_event(publish_id: str, error: TikTokError) -> dict[str, Any]:
     return event
 
 
-def read_event(event: Any) -> tuple[str, PublishStatus]:
+def read_event(event: Any, *, ended: bool = True) -> tuple[str, PublishStatus]:
     """
     Read what a trigger told: the publish and its status.
 
     :param event: as Airflow hands it over
+    :param ended: only an end is an answer
     :raises TikTokError: the trigger met an error, or the event is none of ours
     """
     if not isinstance(event, dict) or not isinstance(event.get("publish_id"), str):
@@ -64,12 +66,13 @@ def read_event(event: Any) -> tuple[str, PublishStatus]:
     publish_id, status = event["publish_id"], event.get("status")
     if status == "error":
         raise _told_error(publish_id, event)
-    if status not in _ENDS:
+    if status not in _ENDS and (ended or not isinstance(status, str)):
         raise TikTokProtocolError(f"Publish {publish_id}: the trigger ended with the status {status!r}.")
     return publish_id, PublishStatus(
-        status=status,
+        status=str(status),
         fail_reason=str(event.get("fail_reason") or ""),
         post_ids=_texts(event.get("post_ids")),
+        uploaded_bytes=uploaded if isinstance(uploaded := event.get("uploaded_bytes"), int) else None,
         log_id=str(event.get("log_id") or ""),
     )
 
