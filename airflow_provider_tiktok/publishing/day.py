@@ -10,11 +10,11 @@ seen to allow, one post is let go and settles; then, if TikTok still says yes, t
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airflow_provider_tiktok.api.models import PostMode
 from airflow_provider_tiktok.publishing.pace import USER_CAP, Windows
-from airflow_provider_tiktok.publishing.trail import Cap, Trail, allowed
+from airflow_provider_tiktok.publishing.trail import Cap, Entry, Trail, allowed
 
 #: In a day of 24 hours: to the first question after TikTok's no, and from then on. A draft asks by itself.
 FIRST_SECONDS, NEXT_SECONDS, DRAFT_SECONDS = 1800.0, 600.0, 1800.0
@@ -58,7 +58,7 @@ class Day:
         self._heard_at = 0.0
         self._ask_at = self._asked_at = 0.0
         self._yes = False
-        self._at_once = 0
+        self._at_once = self._left = 0
 
     def verdict(self, trail: Trail, now: float, underway: int) -> Verdict:
         """
@@ -69,16 +69,17 @@ class Day:
         :param underway: tasks that were released and have not been answered
         """
         self._hear(trail, now)
-        cap, own = self._known_cap(trail), self._own(trail, now)
+        cap, own = self._known_cap(trail, now), self._own(trail, now)
         count = len(own) + underway
-        if not self.refused and not self.doubted and count < allowed(cap, self._lane, self._windows, now):
+        if not self.refused and not self.doubted and count < allowed(cap, self._lane):
             return _GO
         if self._lane == PostMode.MEDIA_UPLOAD:
             return self._draft(trail, now, underway)
         if cap is None or count >= max(cap.number, len(own)):
-            settles_at = self._settles_at(own, now, underway)
-            if settles_at > now:
-                return Verdict(until=settles_at)
+            if not self._left and (unsettled_until := self._unsettled_until(own, now, underway)):
+                return Verdict(until=unsettled_until)
+        else:
+            self._at_once = self._left = 0
         if self._yes:
             return _GO
         ask_at = max(self._ask_at, self._asked_at + self._windows.spacing)
@@ -86,7 +87,7 @@ class Day:
 
     def went(self) -> None:
         """One was let go: the next needs a yes of its own."""
-        self._yes = False
+        self._yes, self._left = False, max(0, self._left - 1)
 
     def said_yes(self, trail: Trail, now: float, underway: int) -> None:
         """
@@ -98,10 +99,10 @@ class Day:
         """
         self._yes, self._ask_at, self._asked_at, self.doubted = True, 0.0, now, False
         own = self._own(trail, now)
-        if not underway and not self._fresh(own, now):
-            self._at_once = min(_MOST_AT_ONCE, max(1, 2 * self._at_once))
+        if not self._left and not self._unsettled_until(own, now, underway):
+            self._left = self._at_once = min(_MOST_AT_ONCE, max(1, 2 * self._at_once))
         # one place is no day: it is asked before each post until there is room for many
-        most = allowed(self._known_cap(trail), self._lane, self._windows, now)
+        most = allowed(self._known_cap(trail, now), self._lane)
         if self.refused == USER_CAP or 2 * (len(own) + underway) < most:
             self.refused = ""
 
@@ -136,9 +137,13 @@ class Day:
                 self._refuse(refusal.code, trail, refusal.at, self._windows.of_day(FIRST_SECONDS))
 
     def _refuse(self, code: str, trail: Trail, at: float, pause: float) -> None:
-        if not self.refused and code != USER_CAP:
-            self._cap = Cap(len(self._own(trail, at)), at)
-        self.refused, self.doubted, self._yes, self._at_once = code, False, False, 0
+        if not self.refused:  # later on, what goes and comes at the day's end says nothing of the cap
+            told = Entry(at, "", code, self._lane, init=False)
+            self._cap = trail.learned(told, self._windows, self._known_cap(trail, at))
+        elif self._cap is not None:
+            self._cap = replace(self._cap, at=at)
+        self.refused, self.doubted, self._yes = code, False, False
+        self._at_once = self._left = 0
         self._ask_at = min(at + pause * random.uniform(0.9, 1.1), self._frees_at(trail, at))  # noqa: S311
 
     def _draft(self, trail: Trail, now: float, underway: int) -> Verdict:
@@ -160,17 +165,15 @@ class Day:
     def _own(self, trail: Trail, now: float) -> list[float]:
         return trail.posts(self._lane, now - self._windows.day)
 
-    def _fresh(self, own: list[float], now: float) -> list[float]:
-        return [at for at in own if at > now - self._windows.settled]
+    def _unsettled_until(self, own: list[float], now: float, underway: int) -> float:
+        """Give when TikTok has counted all that was posted, as far as can be told; 0 = it has."""
+        settled_at = max(own, default=0.0) + self._windows.settled
+        if underway:
+            return max(settled_at, now + self._windows.spacing)
+        return settled_at if settled_at > now else 0.0
 
-    def _settles_at(self, own: list[float], now: float, underway: int) -> float:
-        """Give when so few are left that TikTok has not counted that one more may be tried."""
-        fresh, at_once = self._fresh(own, now), max(1, self._at_once)
-        too_many = len(fresh) + underway - at_once + 1
-        if too_many <= 0:
-            return now
-        return fresh[min(too_many, len(fresh)) - 1] + self._windows.settled if fresh else now + 1.0
-
-    def _known_cap(self, trail: Trail) -> Cap | None:
+    def _known_cap(self, trail: Trail, now: float) -> Cap | None:
+        """Give the cap that tasks were told, or the one that was learned here, whichever is less."""
         known = [each for each in (trail.cap(self._lane), self._cap) if each is not None]
-        return max(known, key=lambda each: each.at, default=None)
+        grown = [trail.grown(each, self._lane, now, self._windows) for each in known]
+        return min(grown, key=lambda each: each.number, default=None)

@@ -31,7 +31,7 @@ TOO_MANY_DRAFTS = "spam_risk_too_many_pending_share"
 #: TikTok's code for a creator too many: it counts creators, not posts.
 USER_CAP = "reached_active_user_cap"
 #: Stand in the account's trail where there is no code of TikTok's.
-OK, LOST, GONE = "ok", "lost", "gone"
+OK, LOST, GONE, FAILED = "ok", "lost", "gone", "failed"
 
 
 class Limit(StrEnum):

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from airflow_provider_tiktok.exceptions import TikTokAnswerError, answer_error
 from airflow_provider_tiktok.publishing.pace import (
     ACCOUNT_CODES,
+    FAILED,
     GONE,
     INITS_A_MINUTE,
     LIMITS,
@@ -31,6 +32,8 @@ _FORMAT = 1
 #: Lines that are kept: what counts in a day, and what else is so young that somebody may look for it.
 _MOST_POSTS, _MOST_OTHERS = 60, 40
 _OTHERS_MINUTES = 10
+#: What a creator's cap was seen to be is forgotten after so many days.
+_CAP_DAYS = 7
 _POSTED = (OK, LOST)  # an init whose answer was lost may have been one
 _CAPS = (Limit.DAY, Limit.DRAFTS)
 
@@ -120,17 +123,14 @@ class Cap:
     at: float
 
 
-def allowed(cap: Cap | None, lane: str, windows: Windows, now: float) -> int:
+def allowed(cap: Cap | None, lane: str) -> int:
     """
     Tell how many posts a day may be begun without asking TikTok.
 
-    :param cap: as was last seen; forgotten after a day
+    :param cap: as was last seen
     :param lane: the post mode
-    :param windows: of the account
-    :param now: seconds since 1970
     """
-    presumed = PRESUMED_CAPS[lane]
-    return presumed if cap is None or now > cap.at + windows.day else min(cap.number, presumed)
+    return PRESUMED_CAPS[lane] if cap is None else min(cap.number, PRESUMED_CAPS[lane])
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ class Trail:
         return (
             any(each.queued and each.lane == lane and each.at > lately for each in self.entries)
             or self.room_at(lane, windows) > now
-            or len(self.posts(lane, now - windows.day)) >= allowed(self.cap(lane), lane, windows, now)
+            or len(self.posts(lane, now - windows.day)) >= allowed(self.cap(lane), lane)
             or self.last_refusal(lane) is not None
             or (self.circuit is not None and self.circuit.holds(lane, now))
         )
@@ -214,22 +214,51 @@ class Trail:
 
     def with_entry(self, entry: Entry, windows: Windows) -> Trail:
         """
-        Add what came of an init, and what is learned from it; a later word on the same ticket replaces it.
+        Add what came of an init, and what is learned from it.
 
-        :param entry: what came of it
+        :param entry: what came of it; a later word on the same ticket says that it was no post
         :param windows: of the account
         """
-        others = (each for each in self.entries if each.ticket != entry.ticket)
-        entries = _young(sorted((*others, entry), key=lambda each: each.at), windows, entry.at)
-        trail = replace(self, entries=entries)
+        entries = [
+            replace(each, code=FAILED) if each.ticket == entry.ticket else each for each in self.entries
+        ]
+        entries.append(entry)
+        trail = replace(self, entries=_young(sorted(entries, key=lambda each: each.at), windows, entry.at))
         if entry.code == OK and self.circuit is not None and self.circuit.holds(entry.lane, entry.at):
             trail = replace(trail, circuit=None)
-        # those that have just left the day may be counted still: TikTok counts later than we do
-        own, caps = len(trail.posts(entry.lane, entry.at - windows.day - windows.settled)), dict(self.caps)
-        refused = entry.capped and entry.code != USER_CAP
-        if refused or (entry.lane in caps and own > caps[entry.lane].number):
-            caps[entry.lane] = Cap(own, entry.at)
-        return replace(trail, caps=tuple(caps.items()))
+        cap = trail.learned(entry, windows)
+        return replace(trail, caps=tuple({**dict(self.caps), entry.lane: cap}.items())) if cap else trail
+
+    def learned(self, entry: Entry, windows: Windows, cap: Cap | None = None) -> Cap | None:
+        """
+        Give the cap as it is known after an answer of TikTok's.
+
+        :param entry: the answer
+        :param windows: of the account
+        :param cap: as it was known before; None = as the trail has it
+        """
+        lane, at = entry.lane, entry.at
+        cap = cap or self.cap(lane)
+        if cap is not None and at > cap.at + _CAP_DAYS * windows.day:
+            cap = None
+        if entry.capped and entry.code != USER_CAP:
+            # those that have just left the day may be counted still: TikTok counts later than we do
+            own = len(self.posts(lane, at - windows.day - windows.settled))
+            return Cap(own if cap is None else min(own, cap.number), at)
+        return self.grown(cap, lane, at, windows) if cap is not None and entry.code == OK else cap
+
+    def grown(self, cap: Cap, lane: str, now: float, windows: Windows) -> Cap:
+        """
+        Give a cap as it is known after all that got through.
+
+        :param cap: as it was known before
+        :param lane: the post mode
+        :param now: seconds since 1970
+        :param windows: of the account
+        """
+        # since the last no, with which a day of the calendar may have ended
+        posts = self.posts(lane, max(cap.at, now - windows.day))
+        return replace(cap, number=max(cap.number, len(posts)))
 
     def dumped(self) -> str:
         """Give it as text."""
