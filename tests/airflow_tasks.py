@@ -63,6 +63,15 @@ class FakeClock:
     def time(self) -> float:
         return time.time() + self.ahead
 
+    def clock_gettime(self, clock: int) -> float:
+        return time.clock_gettime(clock) + self.ahead
+
+    def strftime(self, *given: Any) -> str:
+        return time.strftime(*given)
+
+    def gmtime(self, seconds: float) -> time.struct_time:
+        return time.gmtime(seconds)
+
     def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
         self.ahead += seconds

@@ -126,7 +126,7 @@ class TikTokPublishOperator(BaseOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> str | None:
         """Take up what the trigger told that waited for the end."""
-        return self._run(context, told=event)
+        return self._ended_unrecorded(context, event) or self._run(context, told=event)
 
     def _run(
         self, context: Context, *, told: Any = None, released: Any = None, place: Any = None
@@ -207,6 +207,21 @@ class TikTokPublishOperator(BaseOperator):
             self.log.info("Publish %s: %s, %s.", standing.publish_id, standing.status.status, address)
             context["ti"].xcom_push(key="publish_status", value=result)
         return standing.publish_id
+
+    def _ended_unrecorded(self, context: Context, event: Any) -> str | None:
+        """Take a trigger's word where the record is gone, as by a person: it must not be posted again."""
+        from airflow_provider_tiktok.publishing.events import read_event
+        from airflow_provider_tiktok.publishing.ledger import open_ledger
+        from airflow_provider_tiktok.publishing.result import publish_result
+
+        if open_ledger(context).latest():
+            return None
+        try:
+            publish_id, status = read_event(event)
+            context["ti"].xcom_push(key="publish_status", value=publish_result(self.hook, publish_id, status))
+        finally:
+            self.hook.close()
+        return publish_id
 
     def _told(self, publisher: Publisher, event: Any) -> Answer | None:
         """Read what the trigger told; one that tells of another publish than the record's tells nothing."""
