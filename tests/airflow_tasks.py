@@ -115,6 +115,28 @@ class FakeVariables:
         self.values.pop(key, None)
 
 
+class StoredVariables(FakeVariables):
+    """Airflow's Variables in a folder, for processes that come one after the other."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self._folder = Path(folder)
+        self._folder.mkdir(exist_ok=True)
+
+    def get(self, key: str) -> str:
+        try:
+            return (self._folder / key).read_text()
+        except FileNotFoundError:
+            raise KeyError(key) from None
+
+    def set(self, key: str, value: str) -> None:
+        (self._folder / f".{key}").write_text(value)
+        (self._folder / f".{key}").rename(self._folder / key)
+
+    def delete(self, key: str) -> None:
+        (self._folder / key).unlink(missing_ok=True)
+
+
 class FakeTi:
     """A task instance that keeps its XComs."""
 

@@ -131,14 +131,24 @@ class TikTokHook(BaseHook):
         """Give the client that the calls of this hook go through."""
         return self._client
 
-    def call(self, call: Call[T], guard: Guard | None = None) -> T:
+    def call(self, call: Call[T]) -> T:
         """
         Carry out a call.
 
         :param call: from :mod:`airflow_provider_tiktok.api.endpoints`
-        :param guard: gives the seconds that a request may take, or raises where it must not be made any more;
-            with one, a minute's limit is raised at once
         """
+        return self._named(call, None)
+
+    def guarded(self, call: Call[T], guard: Guard) -> T:
+        """
+        Carry out a call whose every request asks first; a minute's limit is raised at once.
+
+        :param call: from :mod:`airflow_provider_tiktok.api.endpoints`
+        :param guard: gives the seconds that a request may take, or raises where it must not be made any more
+        """
+        return self._named(call, guard)
+
+    def _named(self, call: Call[T], guard: Guard | None) -> T:
         try:
             return self._client.call(call, guard)
         except TikTokError as error:

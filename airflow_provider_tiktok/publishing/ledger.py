@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
@@ -285,7 +286,9 @@ def task_key(context: Any) -> TaskKey:
 
     :param context: of the task
     """
-    ti = context["ti"]
+    ti = context.get("ti")
+    if ti is None:  # called by hand, outside Airflow: there is nobody to remember anything for
+        return TaskKey("", secrets.token_hex(8), "", -1)
     return TaskKey(str(ti.dag_id), str(ti.run_id), str(ti.task_id), int(ti.map_index))
 
 
@@ -295,7 +298,7 @@ def episode(context: Any) -> int:
 
     :param context: of the task
     """
-    return int(getattr(context["ti"], "max_tries", None) or 0)
+    return int(getattr(context.get("ti"), "max_tries", None) or 0)
 
 
 def _cleared_on_success() -> bool:
