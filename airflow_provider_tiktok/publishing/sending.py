@@ -76,7 +76,7 @@ class Sending:
             end = self._settled(record, url)
         if end is UploadEnd.DONE:
             self._submitted(record)
-        return Standing(record.publish_id)
+        return Standing.of(record)
 
     def _seal(self, record: Record) -> None:
         """
