@@ -21,6 +21,8 @@ WAITING_MODULES = (
     "airflow_provider_tiktok.api.client",
     "airflow_provider_tiktok.api.upload",
     "airflow_provider_tiktok.media.readable",
+    "airflow_provider_tiktok.publishing.budget",
+    "airflow_provider_tiktok.publishing.monitor",
     "airflow_provider_tiktok.publishing.status",
     "airflow_provider_tiktok.publishing.upload",
     "airflow_provider_tiktok.auth.grant",

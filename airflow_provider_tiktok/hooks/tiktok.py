@@ -32,6 +32,8 @@ from airflow_provider_tiktok.auth.grant import State
 from airflow_provider_tiktok.auth.keeper import SETTLE_SECONDS, TokenKeeper
 from airflow_provider_tiktok.auth.trial import try_account
 from airflow_provider_tiktok.exceptions import TikTokError, TikTokStoreError, name_connection
+from airflow_provider_tiktok.publishing.budget import Budget, shared_budget
+from airflow_provider_tiktok.publishing.monitor import Monitor
 
 #: How many of TikTok's minutes a task may wait where a minute's limit was hit.
 PATIENCE = 3
@@ -127,6 +129,16 @@ class TikTokHook(BaseHook):
     def _aclient(self) -> AsyncClient:
         return AsyncClient(Policy(self.account.base_url, rate_window=self.account.rate_window), self._keeper)
 
+    @cached_property
+    def budget(self) -> Budget:
+        """What all who wait for this account's publishes in this process have in common."""
+        return shared_budget((self.account.base_url, self.account.conn_id), self.account.rate_window)
+
+    @cached_property
+    def monitor(self) -> Monitor:
+        """Where all who wait for this account's publishes in this event loop stand in line."""
+        return Monitor(self.acall, self.budget)
+
     def get_conn(self) -> Client:
         """Give the client that the calls of this hook go through."""
         return self._client
@@ -160,6 +172,7 @@ class TikTokHook(BaseHook):
 
     async def aclose(self) -> None:
         """Close the connections of all calls."""
+        self.__dict__.pop("monitor", None)  # it holds this hook
         if "_aclient" in self.__dict__:
             await self.__dict__.pop("_aclient").aclose()
         await asyncio.to_thread(self.close)  # it may have to wait for a refresh in another thread

@@ -13,6 +13,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_tiktok.exceptions import TikTokError
 from airflow_provider_tiktok.hooks.tiktok import TikTokHook
 from airflow_provider_tiktok.publishing.events import error_event, status_event
+from airflow_provider_tiktok.publishing.monitor import Monitor
 from airflow_provider_tiktok.publishing.status import DEFAULT_POLL_INTERVAL, Watch
 
 log = logging.getLogger(__name__)
@@ -26,13 +27,14 @@ class TikTokPublishStatusTrigger(BaseTrigger):
     """
     Wait until a publish is done or has failed.
 
-    All triggers of one account in one triggerer share a client. A status that cannot be asked for a while
-    (429, 5xx, no network, no metadata database) never ends the waiting: the deadline is the deferral's, in
-    Airflow's database. Fires one event, and not within its first 5 seconds.
+    All triggers of one account in one triggerer share a client and the account's pace. A status that cannot be
+    asked for a while (429, 5xx, no network, no metadata database) never ends the waiting: the deadline is the
+    deferral's, in Airflow's database. Fires one event, and not within its first 5 seconds.
 
     :param tiktok_conn_id: Connection of type ``tiktok``
     :param publish_id: from a publish operator
-    :param poll_interval: longest pause between two looks, in seconds; the first is about 5
+    :param poll_interval: longest pause between two looks, in seconds; the first is about 5. Where many wait for
+        publishes of the same account, pauses grow beyond it
     :param wait_for_creator: a draft in the creator's inbox is not enough; wait until it is posted
     :param wait_for_post_id: wait until TikTok names the public post, which it never does for private ones
     """
@@ -73,14 +75,13 @@ class TikTokPublishStatusTrigger(BaseTrigger):
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _wait(self, watch: Watch) -> dict[str, Any]:
-        hook: TikTokHook | None = None
+        monitor: Monitor | None = None
         async with AsyncExitStack() as stack:
             while True:
-                await asyncio.sleep(watch.pause())
+                await asyncio.sleep(watch.pause(monitor.budget.interval if monitor else 0.0))
                 try:
-                    if hook is None:
-                        hook = await stack.enter_async_context(TikTokHook.shared(self.tiktok_conn_id))
-                    status = await hook.apublish_status(self.publish_id)
+                    monitor = monitor or await self._join(stack)
+                    status = await monitor.look(self.publish_id, watch.seconds)
                 except TikTokError as error:
                     if not watch.is_passing(error):
                         raise
@@ -89,3 +90,8 @@ class TikTokPublishStatusTrigger(BaseTrigger):
                 if watch.is_over(status):
                     return status_event(self.publish_id, status)
                 log.info("Publish %s: %s.", self.publish_id, status.status)
+
+    async def _join(self, stack: AsyncExitStack) -> Monitor:
+        hook = await stack.enter_async_context(TikTokHook.shared(self.tiktok_conn_id))
+        stack.enter_context(hook.budget.waiting())
+        return hook.monitor

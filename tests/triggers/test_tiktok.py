@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_tiktok import exceptions as errors
+from airflow_provider_tiktok.api import transport
 from airflow_provider_tiktok.api.client import AsyncClient
 from airflow_provider_tiktok.exceptions import TikTokError
 from airflow_provider_tiktok.hooks import tiktok as hook_module
@@ -46,7 +48,13 @@ def trigger(publish_id: str = "p", **options: Any) -> TikTokPublishStatusTrigger
 
 
 @pytest.fixture
-def publish(tiktok: Sandbox, connect: Connect, video: Path) -> Callable[..., str]:
+def minute() -> float:
+    """Seconds of TikTok's minute, as the Connection has it."""
+    return 60.0
+
+
+@pytest.fixture
+def publish(tiktok: Sandbox, connect: Connect, video: Path, minute: float) -> Callable[..., str]:
     def begin(**options: Any) -> str:
         if not tiktok.publishes:
             connect()
@@ -293,6 +301,10 @@ class TestErrors:
 
 
 class TestManyInOneLoop:
+    @pytest.fixture
+    def minute(self) -> float:
+        return 0.5
+
     async def test_of_one_account(
         self,
         *,
@@ -416,16 +428,15 @@ class TestNeverBlocks:
         """To load the certificates takes 50 ms and more; the loop is every deferred task's."""
         publish_id = publish()
         threads: set[int] = set()
-        from httpx._transports import default
-
-        genuine = default.create_ssl_context
+        genuine = httpx.create_ssl_context
 
         def slow(**options: Any) -> Any:
             threads.add(threading.get_ident())
             time.sleep(1.0)
             return genuine(**options)
 
-        monkeypatch.setattr(default, "create_ssl_context", slow)
+        monkeypatch.setattr(httpx, "create_ssl_context", slow)
+        transport._certificates.cache_clear()
         longest = await _longest_standstill(first_event(trigger(publish_id)))
         assert threads
         assert threading.get_ident() not in threads
