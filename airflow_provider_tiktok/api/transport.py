@@ -195,7 +195,7 @@ def _timeout(request: Request) -> httpx.Timeout:
 
 @cache
 def _certificates(*_named_by: str | None) -> ssl.SSLContext:
-    """Load whom to trust once a process: it takes 50 ms and 700 KB, and a triggerer has a client an account."""
+    """Load whom to trust, once a process: it takes 50 ms and 700 KB, and triggerers have many clients."""
     return httpx.create_ssl_context()
 
 

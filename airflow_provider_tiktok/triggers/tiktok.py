@@ -27,14 +27,14 @@ class TikTokPublishStatusTrigger(BaseTrigger):
     """
     Wait until a publish is done or has failed.
 
-    All triggers of one account in one triggerer share a client and the account's pace. A status that cannot be
-    asked for a while (429, 5xx, no network, no metadata database) never ends the waiting: the deadline is the
-    deferral's, in Airflow's database. Fires one event, and not within its first 5 seconds.
+    All triggers of one account in one triggerer share a client and the account's pace. A status that cannot
+    be asked for a while (429, 5xx, no network, no metadata database) never ends the waiting: the deadline is
+    the deferral's, in Airflow's database. Fires one event, and not within its first 5 seconds.
 
     :param tiktok_conn_id: Connection of type ``tiktok``
     :param publish_id: from a publish operator
-    :param poll_interval: longest pause between two looks, in seconds; the first is about 5. Where many wait for
-        publishes of the same account, pauses grow beyond it
+    :param poll_interval: longest pause between two looks, in seconds; the first is about 5. Where many
+        wait for publishes of the same account, pauses grow beyond it
     :param wait_for_creator: a draft in the creator's inbox is not enough; wait until it is posted
     :param wait_for_post_id: wait until TikTok names the public post, which it never does for private ones
     """

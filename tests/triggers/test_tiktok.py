@@ -57,7 +57,7 @@ def minute() -> float:
 def publish(tiktok: Sandbox, connect: Connect, video: Path, minute: float) -> Callable[..., str]:
     def begin(**options: Any) -> str:
         if not tiktok.publishes:
-            connect()
+            connect(rate_window=minute)
         options = options or {"privacy_level": "PUBLIC_TO_EVERYONE"}
         return str(run(TikTokPublishVideoOperator(task_id="t", video=str(video), **options)))
 
