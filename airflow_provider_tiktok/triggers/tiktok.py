@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -75,23 +74,28 @@ class TikTokPublishStatusTrigger(BaseTrigger):
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _wait(self, watch: Watch) -> dict[str, Any]:
-        monitor: Monitor | None = None
-        async with AsyncExitStack() as stack:
-            while True:
-                await asyncio.sleep(watch.pause(monitor.budget.interval if monitor else 0.0))
-                try:
-                    monitor = monitor or await self._join(stack)
-                    status = await monitor.look(self.publish_id, watch.seconds)
-                except TikTokError as error:
-                    if not watch.is_passing(error):
-                        raise
-                    log.info("Publish %s: the status cannot be asked just now: %s", self.publish_id, error)
-                    continue
+        while True:
+            await asyncio.sleep(watch.pause())
+            try:
+                async with TikTokHook.shared(self.tiktok_conn_id) as hook:
+                    with hook.budget.waiting():
+                        return await self._look(hook.monitor, watch)
+            except TikTokError as error:
+                self._check_passing(watch, error)
+
+    async def _look(self, monitor: Monitor, watch: Watch) -> dict[str, Any]:
+        while True:
+            try:
+                status = await monitor.look(self.publish_id, watch.seconds)
+            except TikTokError as error:
+                self._check_passing(watch, error)
+            else:
                 if watch.is_over(status):
                     return status_event(self.publish_id, status)
                 log.info("Publish %s: %s.", self.publish_id, status.status)
+            await asyncio.sleep(watch.pause(monitor.budget.interval))
 
-    async def _join(self, stack: AsyncExitStack) -> Monitor:
-        hook = await stack.enter_async_context(TikTokHook.shared(self.tiktok_conn_id))
-        stack.enter_context(hook.budget.waiting())
-        return hook.monitor
+    def _check_passing(self, watch: Watch, error: TikTokError) -> None:
+        if not watch.is_passing(error):
+            raise error
+        log.info("Publish %s: the status cannot be asked just now: %s", self.publish_id, error)

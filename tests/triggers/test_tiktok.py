@@ -227,15 +227,15 @@ class TestErrors:
     ) -> None:
         """As without a metadata database: it looks again, and the deadline is Airflow's."""
         publish_id = publish()
-        genuine, asked = hook_module.get_async_connection, []
+        genuine, asked = TikTokHook.get_connection, []
 
-        async def get(*args: Any, **options: Any) -> Any:
-            asked.append(args)
+        def get(conn_id: str) -> Any:
+            asked.append(conn_id)
             if len(asked) < 5:
                 raise RuntimeError("the API server does not answer")
-            return await genuine(*args, **options)
+            return genuine(conn_id)
 
-        monkeypatch.setattr(hook_module, "get_async_connection", get)
+        monkeypatch.setattr(TikTokHook, "get_connection", staticmethod(get))
         assert (await first_event(trigger(publish_id)))["status"] == "PUBLISH_COMPLETE"
         assert len(asked) == 5
 
@@ -362,7 +362,7 @@ class TestManyInOneLoop:
         tasks[2].cancel()
         await asyncio.gather(tasks[2], return_exceptions=True)
         assert client.transport._client.is_closed
-        assert not hook_module._hooks[asyncio.get_running_loop()]
+        assert not hook_module._here[asyncio.get_running_loop()].hooks
 
     async def test_one_after_the_other(
         self, publish: Callable[..., str], clients: list[AsyncClient], hurried: None
