@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import gc
 import json
 import logging
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,7 @@ from airflow_provider_tiktok.hooks import tiktok as hook_module
 from airflow_provider_tiktok.hooks.tiktok import TikTokHook
 from airflow_provider_tiktok.operators.tiktok import TikTokPublishVideoOperator
 from airflow_provider_tiktok.publishing import status as status_module
+from airflow_provider_tiktok.publishing.budget import MOST
 from airflow_provider_tiktok.publishing.events import read_event
 from airflow_provider_tiktok.sandbox.server import Sandbox
 from airflow_provider_tiktok.triggers import tiktok as trigger_module
@@ -388,6 +393,129 @@ class TestManyInOneLoop:
             async with TikTokHook.shared("tiktok_default") as after:
                 assert after is not before
                 await after.apublish_status(publish_id)
+
+
+class TestInTiktoksLimits:
+    """A minute is two seconds here, in which TikTok takes 30 questions."""
+
+    @pytest.fixture
+    def minute(self) -> float:
+        return 2.0
+
+    async def test_forty_of_one_account(
+        self, *, tiktok: Sandbox, publish: Callable[..., str], hurried: None
+    ) -> None:
+        tiktok.knobs.minute, tiktok.knobs.processing_seconds = 2.0, 600.0
+        publish_id = publish()
+        tasks = [asyncio.create_task(first_event(trigger(publish_id, poll_interval=1))) for _ in range(40)]
+        await asyncio.sleep(5.0)
+        polls = [each for each in tiktok.requests if each.endpoint == "status"]
+        tiktok.knobs.limits, tiktok.knobs.processing_seconds = False, 0.0
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert {each.status for each in polls} == {200}
+        assert len(polls) >= 2 * MOST * 0.7, "and what TikTok takes is used"
+
+    async def test_beside_another_process(
+        self, *, tiktok: Sandbox, publish: Callable[..., str], hurried: None
+    ) -> None:
+        """It takes two thirds of what TikTok takes: most of what is asked here still is answered."""
+        tiktok.knobs.minute, tiktok.knobs.processing_seconds = 2.0, 600.0
+        publish_id = publish()
+        async with TikTokHook.shared("tiktok_default") as hook:
+            stop = asyncio.Event()
+
+            async def other() -> None:
+                while not stop.is_set():
+                    with suppress(TikTokError):
+                        await hook.apublish_status("other")
+                    await asyncio.sleep(0.1)
+
+            others = asyncio.create_task(other())
+            tasks = [
+                asyncio.create_task(first_event(trigger(publish_id, poll_interval=1))) for _ in range(20)
+            ]
+            await asyncio.sleep(8.0)
+            polls = [each for each in tiktok.requests if each.publish_id == publish_id]
+            stop.set()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(others, *tasks, return_exceptions=True)
+        answers = [each.status for each in polls if each.endpoint == "status"]
+        assert 429 in answers, "else this test shows nothing"
+        assert answers.count(200) > 1.5 * answers.count(429), answers
+
+    async def test_what_nobody_expected_is_raised(
+        self, *, publish: Callable[..., str], hurried: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Airflow fails the task then; the trigger must not hang."""
+        publish_id = publish()
+
+        async def call(*_: Any) -> Any:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(AsyncClient, "call", call)
+        results = await asyncio.wait_for(
+            asyncio.gather(*(first_event(trigger(publish_id)) for _ in range(3)), return_exceptions=True), 10
+        )
+        assert {type(each) for each in results} == {ZeroDivisionError}
+        assert not hook_module._here[asyncio.get_running_loop()].hooks
+
+    def test_a_triggerer_that_shuts_down(
+        self,
+        *,
+        tiktok: Sandbox,
+        publish: Callable[..., str],
+        clients: list[AsyncClient],
+        hurried: None,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        tiktok.knobs.processing_seconds = 600.0
+        publish_id = publish()
+        caplog.clear()
+
+        async def main() -> None:
+            tasks = [asyncio.create_task(first_event(trigger(publish_id))) for _ in range(10)]
+            await asyncio.sleep(0.5)
+            assert tasks
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            asyncio.run(main())
+            gc.collect()
+        assert len(clients) == 1
+        assert [each.getMessage() for each in caplog.records if each.levelno > logging.INFO] == []
+
+    async def test_each_logs_into_its_own_log(
+        self, *, tiktok: Sandbox, publish: Callable[..., str], hurried: None
+    ) -> None:
+        """Airflow keeps in the context to which task's log a line belongs."""
+        tiktok.knobs.limits, tiktok.knobs.processing_seconds = False, 3.0
+        publish_ids = [publish() for _ in range(5)]
+        whose: contextvars.ContextVar[str] = contextvars.ContextVar("whose", default="nobody")
+        logged: list[tuple[str, str]] = []
+
+        class Kept(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                logged.append((whose.get(), record.getMessage()))
+
+        async def wait(publish_id: str) -> None:
+            whose.set(publish_id)
+            await first_event(trigger(publish_id))
+
+        logger, handler = logging.getLogger("airflow_provider_tiktok"), Kept()
+        logger.addHandler(handler)
+        logger.setLevel(logging.DEBUG)
+        try:
+            await asyncio.gather(*(asyncio.create_task(wait(each)) for each in publish_ids))
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(logging.NOTSET)
+        told = [(owner, text) for owner, text in logged if text.startswith("Publish ")]
+        assert {owner for owner, _ in told} == set(publish_ids)
+        assert all(owner in text for owner, text in told)
+        assert {owner for owner, text in logged if not text.startswith("Publish ")} <= {"nobody"}
 
 
 class TestNeverBlocks:
