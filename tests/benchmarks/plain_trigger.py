@@ -1,4 +1,4 @@
-"""The trigger that anybody would write: a client of its own, a look every 30 seconds."""
+"""What to measure against: the trigger that anybody would write, and one that does nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ENDS = {"PUBLISH_COMPLETE", "SEND_TO_USER_INBOX", "FAILED"}
 
 
 class PlainTrigger(BaseTrigger):
-    """Wait until a publish is done; refreshes no token, and knows of no limit."""
+    """Wait until a publish is done: a client of its own, a look every 30 seconds, and no idea of a limit."""
 
     def __init__(self, tiktok_conn_id: str, publish_id: str, poll_interval: float = 30.0) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class PlainTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         names = ("tiktok_conn_id", "publish_id", "poll_interval")
-        return f"{__name__}.PlainTrigger", {name: getattr(self, name) for name in names}
+        return f"{__name__}.{type(self).__name__}", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         connection = await get_async_connection(self.tiktok_conn_id)
@@ -48,3 +48,12 @@ class PlainTrigger(BaseTrigger):
                     yield TriggerEvent({"publish_id": self.publish_id, "status": status})
                     return
                 log.info("Publish %s: %s.", self.publish_id, status)
+
+
+class SleepingTrigger(PlainTrigger):
+    """Do nothing, for ever."""
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        while True:
+            await asyncio.sleep(self.poll_interval)
+        yield TriggerEvent(None)
