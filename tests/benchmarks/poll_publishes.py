@@ -3,10 +3,12 @@ What it costs a triggerer to wait for 1,000 publishes of 50 accounts, beside a p
 
 ``python -m tests.benchmarks.poll_publishes`` has Airflow's own trigger runner wait, in a process of its own,
 for publishes that stay pending at a local TikTok: first with the provider's trigger, then with one that makes
-a client for each publish and asks every 30 seconds, and with one that only sleeps, for Airflow's own share. It
-prints them, and the ratios of the first two. All triggers start at once, as after a restart of the triggerer;
-the first minute is shown apart from the rest. ``--seconds`` is how long each runs (180). The goals: no warning of a blocked loop, no 429, less than 30 KB a publish above the
-idle triggerer, less than 15 % of a core.
+a client for each publish and asks every 30 seconds, then with one that only sleeps, for Airflow's own share.
+It prints them, and the ratios of the first two. All triggers start at once, as after a restart of the
+triggerer; the first minute is shown apart from the rest. ``--seconds`` is how long each runs (180).
+
+The goals: no warning of a blocked loop, no 429, less than 30 KB a publish above the idle triggerer, less than
+15 % of a core.
 """
 
 from __future__ import annotations
