@@ -4,8 +4,9 @@ The one queue through which, in an event loop, all questions about an account's 
 A waiter sleeps out its own pause, then stands here until its turn comes. Turns are given at the pace of the
 account's :class:`~airflow_provider_tiktok.publishing.budget.Budget`, by a timer and not by a task: nothing
 here can stop unseen, a slow answer holds up nobody else's turn, and a waiter that is cancelled takes only its
-own question along. Whoever stands here longest gets every second turn, the youngest those between: what has
-just begun is most likely to be over soon, and nobody is overtaken for ever.
+own question along. Whoever stands here longest gets every second turn, the youngest, which were asked for the
+fewest times, those between: what has just begun is most likely to be over soon, and nobody is overtaken for
+ever.
 
 Questions are asked in a context of their own: what is logged about an account while one is on its way (its
 token, its connections) belongs to no task's log. What is learned of a publish, its waiter logs.
@@ -35,9 +36,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(order=True, slots=True)
 class _Turn:
-    """One who stands in the queue; the later its waiting began, the smaller."""
+    """One who stands in the queue; the younger, the smaller."""
 
-    rank: float
+    looks: int
     number: int
     come: asyncio.Future[None] = field(compare=False)
 
@@ -62,15 +63,15 @@ class Monitor:
         self._youngest_next = False
         self._timer: asyncio.TimerHandle | None = None
 
-    async def look(self, publish_id: str, age: float) -> PublishStatus:
+    async def look(self, publish_id: str, looks: int) -> PublishStatus:
         """
         Ask how far a publish is, when the turn has come.
 
         :param publish_id: of the publish
-        :param age: seconds for which it has been waited for
+        :param looks: how often it has been asked for by this waiter
         :raises TikTokError: it cannot be asked for
         """
-        await self._turn(age)
+        await self._turn(looks)
         asked_at = time.monotonic()
         try:
             return await asyncio.create_task(self._call(question(publish_id)), context=Context())
@@ -78,9 +79,9 @@ class Monitor:
             self.budget.refused(asked_at)
             raise
 
-    async def _turn(self, age: float) -> None:
+    async def _turn(self, looks: int) -> None:
         coming = asyncio.get_running_loop().create_future()
-        turn = _Turn(age - time.monotonic(), next(self._numbers), coming)
+        turn = _Turn(looks, next(self._numbers), coming)
         self._longest.append(turn)
         heapq.heappush(self._youngest, turn)
         self._standing += 1

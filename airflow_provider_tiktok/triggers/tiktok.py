@@ -84,15 +84,17 @@ class TikTokPublishStatusTrigger(BaseTrigger):
                 self._check_passing(watch, error)
 
     async def _look(self, monitor: Monitor, watch: Watch) -> dict[str, Any]:
+        looks = 0
         while True:
             try:
-                status = await monitor.look(self.publish_id, watch.seconds)
+                status = await monitor.look(self.publish_id, looks)
             except TikTokError as error:
                 self._check_passing(watch, error)
             else:
                 if watch.is_over(status):
                     return status_event(self.publish_id, status)
                 log.info("Publish %s: %s.", self.publish_id, status.status)
+            looks += 1
             await asyncio.sleep(watch.pause(monitor.budget.interval))
 
     def _check_passing(self, watch: Watch, error: TikTokError) -> None:

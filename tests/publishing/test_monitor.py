@@ -66,19 +66,19 @@ async def cancel(tasks: list[asyncio.Task[Any]]) -> None:
 
 class TestPace:
     async def test_many_at_once(self, account: Account) -> None:
-        await asyncio.gather(*(account.monitor.look(str(each), 0.0) for each in range(50)))
+        await asyncio.gather(*(account.monitor.look(str(each), 0) for each in range(50)))
         times = [at for at, _ in account.asked]
         assert len(times) == 50
         assert times[-1] - times[0] >= 49 * MINUTE / MOST * 0.95
 
     async def test_alone_it_does_not_wait(self, account: Account) -> None:
         account.monitor.budget = Budget(60.0)
-        await asyncio.wait_for(account.monitor.look("p", 0.0), 1.0)
+        await asyncio.wait_for(account.monitor.look("p", 0), 1.0)
 
     async def test_a_slow_answer_holds_up_nobody(self, account: Account) -> None:
         account.seconds = 0.3
         began = time.monotonic()
-        await asyncio.gather(*(account.monitor.look(str(each), 0.0) for each in range(20)))
+        await asyncio.gather(*(account.monitor.look(str(each), 0) for each in range(20)))
         assert time.monotonic() - began < 20 * 0.3 / 2
 
     async def test_asks_once_a_turn(self, account: Account) -> None:
@@ -89,19 +89,19 @@ class TestPace:
             calls.append(call)
             return PENDING
 
-        await Monitor(call, Budget(60.0)).look("p", 0.0)
+        await Monitor(call, Budget(60.0)).look("p", 0)
         assert [(each.repeatable, each.patient) for each in calls] == [(False, False)]
 
     async def test_429_slows_everybody_down(self, account: Account) -> None:
         account.error = lambda _: answer_error("status", "rate_limit_exceeded", http_status=429)
         with pytest.raises(TikTokError, match="rate_limit_exceeded"):
-            await account.monitor.look("p", 0.0)
+            await account.monitor.look("p", 0)
         assert account.monitor.budget.rate < MOST / 2 + 1
 
     async def test_other_errors_do_not(self, account: Account) -> None:
         account.error = lambda _: TikTokNoAnswerError("x")
         with pytest.raises(TikTokNoAnswerError):
-            await account.monitor.look("p", 0.0)
+            await account.monitor.look("p", 0)
         assert account.monitor.budget.rate == MOST
 
 
@@ -109,29 +109,29 @@ class TestOrder:
     async def test_the_longest_waiting_and_the_youngest_take_turns(self, account: Account) -> None:
         """Six who come in this order, the oldest publishes first."""
         looks = [
-            account.monitor.look(name, age) for name, age in zip("abcdef", range(60, 0, -10), strict=True)
+            account.monitor.look(name, looks) for name, looks in zip("abcdef", range(6, 0, -1), strict=True)
         ]
         await asyncio.gather(*looks)
         assert account.order == ["a", "f", "b", "e", "c", "d"]
 
     async def test_one_that_has_just_begun(self, account: Account) -> None:
         """It is among the next two, however many stand there."""
-        tasks = [asyncio.create_task(account.monitor.look(f"old{each}", 900.0)) for each in range(30)]
+        tasks = [asyncio.create_task(account.monitor.look(f"old{each}", 90)) for each in range(30)]
         await asyncio.sleep(0)
         before = len(account.asked)
-        tasks.append(asyncio.create_task(account.monitor.look("new", 5.0)))
+        tasks.append(asyncio.create_task(account.monitor.look("new", 0)))
         await asyncio.gather(*tasks)
         assert account.order.index("new") <= before + 2
 
     async def test_nobody_is_starved(self, account: Account) -> None:
         """Ever more come who are younger: the old one's turn comes all the same."""
-        tasks = [asyncio.create_task(account.monitor.look(f"young{each}", 1.0)) for each in range(10)]
+        tasks = [asyncio.create_task(account.monitor.look(f"young{each}", 1)) for each in range(10)]
         await asyncio.sleep(0)
-        tasks.append(asyncio.create_task(account.monitor.look("old", 9000.0)))
+        tasks.append(asyncio.create_task(account.monitor.look("old", 90)))
 
         async def crowd() -> None:
             for number in itertools.count():
-                tasks.append(asyncio.create_task(account.monitor.look(f"next{number}", 0.0)))
+                tasks.append(asyncio.create_task(account.monitor.look(f"next{number}", 0)))
                 await asyncio.sleep(MINUTE / MOST / 2)  # twice as many as can be served
 
         crowding = asyncio.create_task(crowd())
@@ -139,6 +139,19 @@ class TestOrder:
             await asyncio.sleep(0.01)
         await cancel([crowding, *tasks])
         assert account.order.index("old") <= 2 * 11 + 1
+
+    async def test_after_a_restart(self, account: Account) -> None:
+        """All come at once, and again as soon as they may: each has been asked for before any is twice."""
+
+        async def wait(name: str) -> None:
+            for looks in itertools.count():
+                await account.monitor.look(name, looks)
+
+        tasks = [asyncio.create_task(wait(str(each))) for each in range(20)]
+        while len(account.asked) < 40:
+            await asyncio.sleep(0.01)
+        await cancel(tasks)
+        assert len(set(account.order[:30])) == 20
 
     async def test_as_publishes_are_waited_for(self) -> None:
         """Twenty for a while, each with its own growing pauses: within the pace, and none forgotten."""
@@ -148,9 +161,9 @@ class TestOrder:
         async def wait(name: str) -> None:
             watch = Watch(30.0)
             with account.monitor.budget.waiting():
-                while True:
+                for looks in itertools.count():
                     await asyncio.sleep(watch.pause(account.monitor.budget.interval * scale) / scale)
-                    await account.monitor.look(name, watch.seconds)
+                    await account.monitor.look(name, looks)
 
         tasks = [asyncio.create_task(wait(str(each))) for each in range(20)]
         await asyncio.sleep(3.0)
@@ -165,15 +178,15 @@ class TestOrder:
     async def test_what_is_over_is_forgotten(self, account: Account) -> None:
         account.monitor.budget = Budget(MOST * 0.0005)
         for _ in range(20):
-            await asyncio.gather(*(account.monitor.look(str(each), float(-each)) for each in range(20)))
+            await asyncio.gather(*(account.monitor.look(str(each), -each) for each in range(20)))
         assert len(account.monitor._youngest) + len(account.monitor._longest) < 100
 
 
 class TestLeaving:
     async def test_a_waiter_that_is_cancelled_gives_its_turn_away(self, account: Account) -> None:
         account.monitor.budget = Budget(5.0)
-        await account.monitor.look("first", 0.0)
-        tasks = [asyncio.create_task(account.monitor.look(name, 0.0)) for name in "abc"]
+        await account.monitor.look("first", 0)
+        tasks = [asyncio.create_task(account.monitor.look(name, 0)) for name in "abc"]
         await asyncio.sleep(0)
         await cancel(tasks[:2])
         await tasks[2]
@@ -181,7 +194,7 @@ class TestLeaving:
 
     async def test_a_question_that_is_cancelled(self, account: Account) -> None:
         account.seconds = 30.0
-        task = asyncio.create_task(account.monitor.look("p", 0.0))
+        task = asyncio.create_task(account.monitor.look("p", 0))
         await asyncio.sleep(0.05)
         assert account.order == ["p"]
         task.cancel()
@@ -192,11 +205,11 @@ class TestLeaving:
 
     async def test_all_leave(self, account: Account) -> None:
         account.monitor.budget = Budget(60.0)
-        tasks = [asyncio.create_task(account.monitor.look(str(each), 0.0)) for each in range(20)]
+        tasks = [asyncio.create_task(account.monitor.look(str(each), 0)) for each in range(20)]
         await asyncio.sleep(0.01)
         await cancel(tasks)
         account.monitor.budget = Budget(60.0)
-        again = asyncio.create_task(account.monitor.look("again", 0.0))
+        again = asyncio.create_task(account.monitor.look("again", 0))
         await asyncio.sleep(0.01)
         await cancel([again])
         assert not account.monitor._standing
@@ -207,7 +220,7 @@ class TestLeaving:
         async def main() -> None:
             account = Account(60.0)
             account.seconds = 30.0
-            tasks = [asyncio.create_task(account.monitor.look(str(each), 0.0)) for each in range(5)]
+            tasks = [asyncio.create_task(account.monitor.look(str(each), 0)) for each in range(5)]
             await asyncio.sleep(0.05)
             assert tasks
 
@@ -219,7 +232,7 @@ class TestLeaving:
         self, account: Account, caplog: pytest.LogCaptureFixture
     ) -> None:
         account.monitor.budget = Budget(3.0)
-        tasks = [asyncio.create_task(account.monitor.look(str(each), 0.0)) for each in range(5)]
+        tasks = [asyncio.create_task(account.monitor.look(str(each), 0)) for each in range(5)]
         await asyncio.sleep(0)
 
         def broken() -> float:
@@ -232,7 +245,7 @@ class TestLeaving:
         assert len({id(each) for each in results}) == 5, "each has an error of its own"
         assert "ZeroDivisionError" in str(results[1])
         del account.monitor.budget.take
-        assert await account.monitor.look("later", 0.0) is PENDING
+        assert await account.monitor.look("later", 0) is PENDING
 
 
 class TestWhoseLog:
@@ -241,7 +254,7 @@ class TestWhoseLog:
     async def test_a_question_belongs_to_nobody(self, account: Account) -> None:
         async def wait(name: str) -> str:
             belongs_to.set(name)
-            await account.monitor.look(name, 0.0)
+            await account.monitor.look(name, 0)
             return belongs_to.get()
 
         seen = await asyncio.gather(*(asyncio.create_task(wait(name)) for name in "abcd"))
@@ -258,7 +271,7 @@ class TestWhoseLog:
 
         async def wait(name: str) -> None:
             belongs_to.set(name)
-            await account.monitor.look(name, 0.0)
+            await account.monitor.look(name, 0)
 
         tasks = [asyncio.create_task(wait(name)) for name in "ab"]
         await asyncio.sleep(0)
