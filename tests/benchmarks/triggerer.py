@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import uuid
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -100,9 +101,10 @@ class Triggerer:
         """What it has logged."""
         return [json.loads(line) for line in self._log.read_text().splitlines()]
 
-    def blocked(self) -> int:
-        """How often Airflow has warned that something blocks the loop."""
-        return sum(BLOCKED in str(line.get("event")) for line in self.log())
+    def blocked(self, since: float) -> int:
+        """How often Airflow has warned that something blocks the loop, from a moment of the wall clock on."""
+        warnings = [line for line in self.log() if BLOCKED in str(line.get("event"))]
+        return sum(datetime.fromisoformat(line["timestamp"]).timestamp() >= since for line in warnings)
 
     def longest_lag(self, since: float, until: float) -> float:
         """Seconds by which the loop was late at most, between two moments; only after its end."""
