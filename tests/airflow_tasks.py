@@ -22,6 +22,7 @@ WAITING_MODULES = (
     "airflow_provider_tiktok.api.upload",
     "airflow_provider_tiktok.media.readable",
     "airflow_provider_tiktok.publishing.status",
+    "airflow_provider_tiktok.publishing.turn",
     "airflow_provider_tiktok.publishing.upload",
     "airflow_provider_tiktok.auth.grant",
     "airflow_provider_tiktok.auth.keeper",
