@@ -1,4 +1,4 @@
-"""A task's turn, in its own process: after the one before it, with room in the minute, and noted for the next."""
+"""A task's turn, in its own process: after the one before it, with room in the minute, noted for the next."""
 
 from __future__ import annotations
 
@@ -94,9 +94,13 @@ class TestNotes:
         assert codes(variables) == [("mine", code)]
 
     def test_the_code_that_was_noted_wins(self, hook: TikTokHook, variables: FakeVariables) -> None:
-        with pytest.raises(RuntimeError), turn(hook, PLACE, None, DIRECT) as mine:
-            mine.note(OK)
-            raise RuntimeError
+        def late() -> None:
+            with turn(hook, PLACE, None, DIRECT) as mine:
+                mine.note(OK)
+                raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            late()
         assert codes(variables) == [("mine", OK)]
 
     def test_a_learned_cap_is_logged_once(
