@@ -66,9 +66,10 @@ class TestBacklog:
     )
 
     @pytest.mark.parametrize("seed", range(5))
-    def test_the_one_that_must_be_shown(self, seed: int) -> None:
+    @pytest.mark.parametrize("lag", [0.1, 2.0])
+    def test_the_one_that_must_be_shown(self, seed: int, lag: float) -> None:
         """30 posts of an account, a minute of 20 s, a day of 90 s: no refusal, in order, hardly any loss."""
-        done = drained(Limits(SHORT), 30, seed=seed)
+        done = drained(Limits(SHORT, lag=lag), 30, seed=seed)
         assert done.order == list(range(30))
         assert done.refused == []
         first = done.answers[0][0] - BEGAN

@@ -361,31 +361,50 @@ class TestLeaves:
         assert isinstance(turn, Released), "and the next ones have a queue that works"
 
 
-async def test_each_task_logs_its_own(quick: Sandbox, variables: FakeVariables) -> None:
-    """Airflow keeps in a context variable to whose log a line belongs."""
-    whose = contextvars.ContextVar("whose", default="nobody")
-    lines: list[tuple[str, str]] = []
+class Logs:
+    """Whose context each line was logged in: Airflow keeps there to whose log it belongs."""
+
+    def __init__(self) -> None:
+        self.whose = contextvars.ContextVar("whose", default="nobody")
+        self.lines: list[tuple[str, str]] = []
+
+    async def run(self, index: int, **options: Any) -> None:
+        self.whose.set(f"task {index}")
+        await first_event(trigger(index, **options))
+
+    def by(self, text: str) -> list[str]:
+        return sorted(who for who, line in self.lines if text in line)
+
+
+@pytest.fixture
+def logs() -> Iterator[Logs]:
+    made = Logs()
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            lines.append((whose.get(), record.getMessage()))
-
-    async def one(index: int) -> None:
-        whose.set(f"task {index}")
-        await first_event(trigger(index, max_wait=3.0))
+            made.lines.append((made.whose.get(), record.getMessage()))
 
     logger = logging.getLogger("airflow_provider_tiktok")
     handler, level = Handler(), logger.level
     logger.addHandler(handler)
     logger.setLevel("DEBUG")
-    try:
+    yield made
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+class TestLogs:
+    async def test_each_task_logs_its_own(self, quick: Sandbox, variables: FakeVariables, logs: Logs) -> None:
         posted(variables, 15, age=9.0)
         quick.creator("alice").post_cap = 0
-        await asyncio.gather(one(0), one(1))
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-    waits = [who for who, text in lines if "Waiting for a turn" in text]
-    assert sorted(waits) == ["task 0", "task 1"]
-    assert {who for who, text in lines if "no place yet" in text} == {"task 0"}, "it was the head"
-    assert secrets_in([text for _, text in lines], *quick.secrets) == []
+        await asyncio.gather(*[logs.run(index, max_wait=3.0) for index in range(2)])
+        assert logs.by("Waiting for a turn") == ["task 0", "task 1"]
+        assert set(logs.by("no place yet")) == {"task 0"}, "it was the head"
+        assert secrets_in([text for _, text in logs.lines], *quick.secrets) == []
+
+    async def test_what_concerns_all_is_no_task_s(
+        self, quick: Sandbox, logs: Logs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Queue, "next_deadline", lambda *_: 1 / 0)
+        await asyncio.gather(*[logs.run(index) for index in range(2)])
+        assert logs.by("broke down") == ["nobody"]
