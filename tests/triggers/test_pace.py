@@ -325,6 +325,15 @@ class TestUnreadable:
         ticking.cancel()
         assert max(gaps) < 0.5
 
+    async def test_slow_variables_hold_nobody_up(self, quick: Sandbox, variables: FakeVariables) -> None:
+        """With many at once an answer of Airflow's takes seconds; a turn does not wait for it."""
+        waiting = asyncio.ensure_future(released(*[trigger(index) for index in range(3)]))
+        await asyncio.sleep(0.1)
+        variables.slow = 2.0
+        began = time.monotonic()
+        assert all(isinstance(each, Released) for each in await waiting)
+        assert time.monotonic() - began < 1.8
+
 
 class TestLeaves:
     async def test_who_is_cancelled(self, quick: Sandbox, clients: list[AsyncClient]) -> None:
