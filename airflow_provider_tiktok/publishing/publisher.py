@@ -111,6 +111,11 @@ class Publisher:
         self._records = self._records or self.ledger.latest()
         return self.record is not None and self.record.publish_id == publish_id
 
+    @property
+    def cancels(self) -> bool:
+        """Whether an ending task is to cancel its publish: only a pull can be."""
+        return self.rules.cancels and self.post.fence is Fence.NONE
+
     def stuck_at(self, standing: Standing) -> float | None:
         """
         Give the moment at which to look again at a publish that does not end; None = there is none.
@@ -126,7 +131,7 @@ class Publisher:
 
         :param standing: of a publish that is on its way
         """
-        if not self.rules.cancels or self.post.fence is not Fence.NONE:
+        if not self.cancels:
             return
         try:
             self.hook.cancel(standing.publish_id)
@@ -351,7 +356,7 @@ class Publisher:
             request=dict(self.request),
             media=self.post.media(),
             began=time.time(),
-            cancels=self.rules.cancels,
+            cancels=self.cancels,
         )
 
     def _note(self, record: Record) -> None:
