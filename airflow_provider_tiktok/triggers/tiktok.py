@@ -48,6 +48,7 @@ class TikTokPublishStatusTrigger(BaseTrigger):
         poll_interval: float = DEFAULT_POLL_INTERVAL,
         wait_for_creator: bool = False,
         wait_for_post_id: bool = False,
+        *,
         stuck_at: float | None = None,
         cancel_on_kill: bool = False,
     ) -> None:

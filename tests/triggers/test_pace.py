@@ -282,15 +282,15 @@ class TestUnreadable:
     ) -> None:
         """In a triggerer an outage of the database looks like absence: it waits on."""
         monkeypatch.setattr(trigger_module, "AGAIN_SECONDS", 0.05)
-        real, tries = hook_module.get_async_connection, []
+        real, tries = hook_module.TikTokHook.get_connection, []
 
-        async def failing(*args: Any, **options: Any) -> Any:
+        def failing(conn_id: str) -> Any:
             tries.append(1)
             if len(tries) < 4:
                 raise RuntimeError("the metadata database does not answer")
-            return await real(*args, **options)
+            return real(conn_id)
 
-        monkeypatch.setattr(hook_module, "get_async_connection", failing)
+        monkeypatch.setattr(hook_module.TikTokHook, "get_connection", failing)
         (turn,) = await released(trigger())
         assert isinstance(turn, Released)
         assert len(tries) == 4
