@@ -145,7 +145,9 @@ class Dispatcher:
 
         An older one does no harm: who was released since counts as under way.
         """
-        if self._reading is None and self._mail and time.monotonic() >= self._read_at + self._look_seconds:
+        is_old = time.monotonic() >= self._read_at + self._look_seconds
+        is_due = not self._read_at or self._queue.is_due(time.time())
+        if self._reading is None and self._mail and is_old and is_due:
             self._reading = asyncio.ensure_future(self._read())
         if self._reading is not None:
             await asyncio.wait([self._reading], timeout=_READ_SECONDS if self._read_at else None)
