@@ -284,7 +284,7 @@ class TestUnreadable:
         monkeypatch.setattr(trigger_module, "AGAIN_SECONDS", 0.05)
         real, tries = hook_module.TikTokHook.get_connection, []
 
-        def failing(conn_id: str) -> Any:
+        def failing(_: object, conn_id: str) -> Any:
             tries.append(1)
             if len(tries) < 4:
                 raise RuntimeError("the metadata database does not answer")
