@@ -90,6 +90,8 @@ class Register(ABC):
 
     #: How often absence is proven; see the subclasses.
     proofs = 2
+    #: Whether a read that failed is raised, always.
+    raises = False
     #: As it is called in errors.
     kept_as = ""
 
@@ -275,6 +277,7 @@ class TaskState(Register):
     """
 
     kept_as = "the task's state"
+    raises = True
 
     def __init__(self, accessor: Any) -> None:
         self._accessor = accessor

@@ -19,6 +19,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTas
 
 from airflow_provider_tiktok.api.client import DEADLINE_SECONDS
 from airflow_provider_tiktok.api.models import PublishInit
+from airflow_provider_tiktok.claim import Held
 from airflow_provider_tiktok.exceptions import (
     TikTokAnswerError,
     TikTokError,
@@ -37,7 +38,6 @@ from airflow_provider_tiktok.publishing.sending import Sending
 from airflow_provider_tiktok.publishing.turn import Turn, note_gone, note_outcome, should_queue, turn
 
 if TYPE_CHECKING:
-    from airflow_provider_tiktok.claim import Held
     from airflow_provider_tiktok.hooks.tiktok import TikTokHook
 
 log = logging.getLogger(__name__)
@@ -152,18 +152,17 @@ class Beginning:
     # --- a pull ---
 
     def _pull(self, blank: Record) -> Standing | None:
-        held = claim(self.ledger, blank.generation)
-        if isinstance(held, Record):
-            self.post.unwanted()
-            return None  # another process has made it
-        released = self.released
+        held = claim(self.ledger, blank.generation)  # before its turn: another's may have to die first
         try:
             with self._turn() as mine:
+                if isinstance(held, Held) and held.left() < publish_pace().hold / 3:
+                    self._keep(replace(blank, stage=Stage.NOTHING_SENT))  # the turn was long in coming
+                    blank = replace(blank, generation=blank.generation + 1)
+                    held = claim(self.ledger, blank.generation)
+                if isinstance(held, Record):
+                    self.post.unwanted()
+                    return None  # another process has made it
                 record = replace(blank, stage=Stage.INTENT, began=time.time())
-                if held.left() < publish_pace().hold / 3:  # the turn was long in coming: claim anew
-                    self._keep(replace(record, stage=Stage.NOTHING_SENT))
-                    self.released = released
-                    return None
                 self.ledger.write(record)
                 begun = self._pull_init(record, held, mine)
                 mine.note(OK)

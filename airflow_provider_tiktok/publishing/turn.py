@@ -47,7 +47,7 @@ AFTER_SECONDS = 60.0
 _LOOK_SECONDS = 0.7
 #: In TikTok's minutes: so long is waited for room, and for other tasks of this host.
 _PATIENCE = 3
-_HOST_PATIENCE = 10
+_HOST_PATIENCE = 4
 _LONGEST_DETAIL = 200
 
 
