@@ -29,9 +29,9 @@ from airflow_provider_tiktok.api.models import (
 from airflow_provider_tiktok.auth.account import Account, read_account
 from airflow_provider_tiktok.auth.grant import State
 from airflow_provider_tiktok.auth.keeper import SETTLE_SECONDS, TokenKeeper
+from airflow_provider_tiktok.auth.reading import Readings, masking
 from airflow_provider_tiktok.auth.trial import try_account
 from airflow_provider_tiktok.exceptions import TikTokError, TikTokStoreError, name_connection
-from airflow_provider_tiktok.hooks.reading import Readings, masking
 from airflow_provider_tiktok.publishing.budget import Budget, shared_budget
 from airflow_provider_tiktok.publishing.monitor import Monitor
 

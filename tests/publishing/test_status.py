@@ -142,7 +142,7 @@ class TestInATask:
         def work() -> None:
             hook = TikTokHook()
             try:
-                with pytest.raises(errors.TikTokUnconfirmedError):
+                with pytest.raises(errors.TikTokUnfinishedError):
                     wait(hook, publish_id, Watch(0.05), timeout=3.0)
             finally:
                 hook.close()

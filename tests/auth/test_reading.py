@@ -8,10 +8,10 @@ import re
 
 import pytest
 
+from airflow_provider_tiktok.auth import reading
 from airflow_provider_tiktok.auth.account import Account
+from airflow_provider_tiktok.auth.reading import Readings, masking
 from airflow_provider_tiktok.exceptions import TikTokStoreError
-from airflow_provider_tiktok.hooks import reading
-from airflow_provider_tiktok.hooks.reading import Readings, masking
 
 
 class Connections:
