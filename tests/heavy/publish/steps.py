@@ -1,0 +1,162 @@
+"""
+The steps of a publish: all that its process asks of TikTok, and of the places that keep its record.
+
+Nothing of the provider is changed: what it calls is wrapped, in the process that publishes. A step is known
+by its name and by how often that name has come before, so that it is the same one in every run, whatever
+else takes a try more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from threading import Lock
+from typing import Any
+from unittest import mock
+from urllib.parse import urlsplit
+
+from airflow_provider_tiktok.api.transport import Answer, Request, Transport
+
+#: TikTok's endpoints by the ends of their paths; what is asked of other servers is no step.
+ENDPOINTS = {
+    "/oauth/token/": "token",
+    "/creator_info/query/": "creator_info",
+    "/inbox/video/init/": "init",
+    "/content/init/": "init",
+    "/video/init/": "init",
+    "/status/fetch/": "status",
+    "/publish/cancel/": "cancel",
+    "/upload/": "upload",
+}
+#: Of these, the ones that change nothing at TikTok.
+ASKING = ("creator_info", "status")
+READING = ("get", "keys")
+#: Written and read only to see whether Airflow answers.
+PROBE = "probe"
+_OURS = re.compile(r"tiktok_([a-z_]+?)(?:__.*)?", re.DOTALL)
+_UNIQUE = re.compile(r"[0-9a-f]{16,}|\d{5,}")
+_RANGE = re.compile(r"bytes (\d+)-")
+
+
+@dataclass(frozen=True)
+class Step:
+    """
+    One step.
+
+    :param name: what is done, such as ``init`` or ``set grant``
+    :param nth: how often it has been done by then, this time included
+    :param changes: whether something outside of the process is another after it
+    """
+
+    name: str
+    nth: int
+    changes: bool
+
+    def __str__(self) -> str:
+        return self.name if self.nth == 1 else f"{self.name} ({self.nth})"
+
+
+#: What stands in for a step: it is given the step, and does it or not.
+Around = Callable[[Step, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
+
+
+class Steps:
+    """
+    Every step of one process, as it comes.
+
+    :param around: called in place of each step
+    :param phase: stands before each name; for a process that goes on with what another began
+    """
+
+    def __init__(self, around: Around, phase: str = "") -> None:
+        self._around = around
+        self._phase = phase
+        self._counts: Counter[str] = Counter()
+        self._lock = Lock()
+
+    def take(self, name: str, *, changes: bool) -> Step:
+        """Count a step."""
+        name = f"{self._phase}{name}"
+        with self._lock:
+            self._counts[name] += 1
+            return Step(name, self._counts[name], changes)
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Have all steps of this process go through ``around``."""
+        with ExitStack() as stack:
+            stack.enter_context(mock.patch.object(Transport, "send", self._sending(Transport.send)))
+            for owner, prefix in _keepers():
+                for verb in ("get", "set", "delete", "keys"):
+                    if verb in vars(owner):
+                        stack.enter_context(mock.patch.object(owner, verb, self._keeping(owner, verb, prefix)))
+            yield
+
+    def _sending(self, send: Callable[..., Answer]) -> Callable[..., Answer]:
+        @wraps(send)
+        def call(transport: Transport, request: Request) -> Answer:
+            if not (name := _endpoint(request)):
+                return send(transport, request)
+            step = self.take(name, changes=name not in ASKING)
+            answer: Answer = self._around(step, send, (transport, request), {})
+            return answer
+
+        return call
+
+    def _keeping(self, owner: type, verb: str, prefix: str) -> Any:
+        """Wrap a method of whatever kind it is: one class has static methods, another class methods."""
+        method = vars(owner)[verb]
+        is_bound = isinstance(method, staticmethod | classmethod)
+        function = getattr(owner, verb)
+
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            key = (args if is_bound else args[1:])[:1] or (kwargs.get("key") or kwargs.get("prefix") or "",)
+            kind = _kind(str(key[0]), every=bool(prefix))
+            if not kind or kind == PROBE:
+                return function(*args, **kwargs)
+            step = self.take(f"{prefix}{verb} {kind}", changes=verb not in READING)
+            return self._around(step, function, args, kwargs)
+
+        return staticmethod(call) if is_bound else call
+
+
+def is_read(step: Step) -> bool:
+    """Tell whether a step reads what is kept."""
+    return re.sub(r"^.*?: |store ", "", step.name).startswith(READING)
+
+
+def is_request(step: Step) -> bool:
+    """Tell whether a step is a request to TikTok."""
+    return re.sub(r"^.*?: ", "", step.name).split()[0] in ENDPOINTS.values()
+
+
+def _endpoint(request: Request) -> str:
+    path = urlsplit(request.url).path
+    name = next((name for end, name in ENDPOINTS.items() if path.endswith(end)), "")
+    found = _RANGE.match(request.headers.get("Content-Range", ""))
+    return f"{name} from byte {found[1]}" if found and name else name
+
+
+def _kind(key: str, *, every: bool) -> str:
+    if found := _OURS.fullmatch(key):
+        return found[1]
+    return _UNIQUE.sub("*", key) if every else ""
+
+
+def _keepers() -> list[tuple[type, str]]:
+    """Give the classes that keep values in this process, with what tells them apart in a step's name."""
+    found: list[tuple[type, str]] = []
+    from airflow.models.variable import Variable as ModelsVariable
+
+    found.append((ModelsVariable, ""))
+    try:
+        from airflow.sdk import Variable as TaskVariable
+        from airflow.sdk.execution_time.context import TaskStateStoreAccessor
+    except ImportError:  # an older Airflow
+        return found
+    return [*found, (TaskVariable, ""), (TaskStateStoreAccessor, "store ")]
