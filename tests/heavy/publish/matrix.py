@@ -12,7 +12,7 @@ from typing import Any
 from tests.heavy.deployment import DATABASE, Deployment
 from tests.heavy.publish.kinds import Kind, Made, Media, made_by_creator
 from tests.heavy.publish.steps import Step, is_request
-from tests.heavy.publish.strikes import RETURN, Journal, Strike, as_dict
+from tests.heavy.publish.strikes import DEFER, RETURN, Journal, Strike, as_dict
 
 DAG_ID = "publish_matrix"
 _numbers = itertools.count(1)
@@ -60,7 +60,7 @@ class Outcome:
     def said(self) -> str:
         """What the last try ended with."""
         ends = self.case.journal.ends()
-        return f"{ends[-1]['ends']}: {ends[-1]['said']}" if ends else "(nothing)"
+        return f"{ends[-1]['ends']}: {ends[-1].get('said', '')}" if ends else "(nothing)"
 
 
 class Matrix:
@@ -114,13 +114,13 @@ def kills(steps: Iterable[Step]) -> list[Strike]:
     After a step that changes something and before the next one that does, all is the same for whoever comes
     later; so each such gap is struck once, right after the step that opens it.
     """
-    changing = [step for step in steps if step.changes]
-    first = [Strike("kill", step.name, step.nth, "before") for step in changing[:1]]
-    within = [
-        Strike("kill", step.name, step.nth, "during") for step in changing if step.name.startswith("upload")
-    ]
-    after = [Strike("kill", step.name, step.nth, "after") for step in changing]
-    return [*first, *within, *after, Strike("kill", RETURN, 1, "before")]
+    changing = [step for step in steps if step.changes or step.name.endswith((RETURN, DEFER))]
+    found = [Strike("kill", step.name, step.nth, "before") for step in changing[:1]]
+    for step in changing:
+        if step.name.startswith("upload"):
+            found.append(Strike("kill", step.name, step.nth, "during"))
+        found.append(Strike("kill", step.name, step.nth, "after"))
+    return found
 
 
 def lost_answers(steps: Iterable[Step]) -> list[Strike]:

@@ -6,18 +6,19 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
 from airflow_provider_tiktok.api.transport import Answer, Request
 from airflow_provider_tiktok.exceptions import TikTokNoAnswerError
 from tests.heavy.publish.steps import Step, Steps, is_read
 
 SERVER_ERROR = b'{"data": {}, "error": {"code": "internal_error", "message": "", "log_id": "struck"}}'
-#: The pseudo-step after everything.
-RETURN = "return"
+#: The last things that a process does.
+RETURN, DEFER = "return", "defer"
 
 
 @dataclass(frozen=True)
@@ -91,18 +92,29 @@ class Struck:
         self._journal, self._strike, self._process = journal, strike, process
         self._is_down = False
 
-    @contextmanager
-    def watched(self, phase: str = "") -> Iterator[None]:
-        """Do what is to be done to the steps in this block, and tell how it ends."""
+    def do(self, publish: Callable[[], Any], phase: str = "") -> Any:
+        """
+        Publish, and tell each step and the end.
+
+        :param publish: does it
+        :param phase: of the steps' names
+        """
         steps = Steps(self._around, phase)
         try:
             with steps.watched():
-                yield
+                returned = publish()
             self._around(steps.take(RETURN, changes=False), lambda: None, (), {})
         except BaseException as error:
-            self._journal.write(process=self._process, ends=type(error).__name__, said=str(error))
+            if isinstance(error, TaskDeferred):
+                self._around(steps.take(DEFER, changes=False), lambda: None, (), {})
+            is_final = isinstance(error, AirflowFailException)
+            self._ended(type(error).__name__, said=str(error), is_final=is_final)
             raise
-        self._journal.write(process=self._process, ends="success", said="")
+        self._ended("success", returned=returned)
+        return returned
+
+    def _ended(self, how: str, **more: Any) -> None:
+        self._journal.write(process=self._process, ends=how, **more)
 
     def _around(
         self, step: Step, do: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]

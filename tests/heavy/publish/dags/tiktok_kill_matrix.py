@@ -25,9 +25,7 @@ def struck(case: dict[str, Any], context: Any, phase: str, publish: Callable[[],
     """Publish; the first try is struck."""
     number = context["ti"].try_number
     strike = from_dict(case["strike"]) if number == 1 else None
-    process = f"{phase}try {number}"
-    with Struck(Journal(Path(case["journal"])), strike, process).watched(phase):
-        return publish()
+    return Struck(Journal(Path(case["journal"])), strike, f"{phase}try {number}").do(publish, phase)
 
 
 class PublishVideo(TikTokPublishVideoOperator):
