@@ -19,7 +19,7 @@ DAGS = Path(__file__).parent / "dags"
 DATABASE = "side_by_side"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def matrix(deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
     public = tmp_path_factory.mktemp("public")
     put_media(public)

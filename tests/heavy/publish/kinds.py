@@ -133,7 +133,5 @@ def made_by_creator(sandbox: Sandbox, seconds: float = 20.0) -> dict[str, Made]:
     made: dict[str, Made] = {}
     for publish in sandbox.publishes:
         before = made.get(publish.creator.username, Made(0, 0))
-        made[publish.creator.username] = Made(
-            before.posts + (publish.status in ended), before.inits + 1
-        )
+        made[publish.creator.username] = Made(before.posts + (publish.status in ended), before.inits + 1)
     return made

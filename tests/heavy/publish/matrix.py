@@ -14,7 +14,7 @@ from tests.heavy.publish.kinds import Kind, Made, Media, made_by_creator
 from tests.heavy.publish.steps import Step, is_request
 from tests.heavy.publish.strikes import DEFER, RETURN, Journal, Strike, as_dict
 
-DAG_ID = "publish_matrix"
+DAG_ID, OPERATORS = "publish_matrix", ("video", "photos")
 _numbers = itertools.count(1)
 
 
@@ -81,30 +81,45 @@ class Matrix:
         self.deployment.connect(conn_id, creator=conn_id, media_public_base_url=self.media.url)
         return Case(kind, strike, conn_id, Journal(self._folder / f"{conn_id}.jsonl"))
 
-    def run(self, cases: Sequence[Case], seconds: float) -> list[Outcome]:
-        """Run all cases to their ends."""
-        given: dict[str, list[dict[str, Any]]] = {"video": [], "photos": []}
-        places: dict[str, tuple[str, int]] = {}
-        for case in cases:
-            given[case.kind.operator].append(self._given(case))
-            places[case.conn_id] = case.kind.operator, len(given[case.kind.operator]) - 1
+    def begin(self, cases: Sequence[Case]) -> str:
+        """Start a run with all these cases, and give its id."""
         path = self._folder / f"{cases[0].conn_id}.cases.json"
-        path.write_text(json.dumps(given))
-        run_id = self.deployment.start(DAG_ID, cases=str(path))
+        path.write_text(json.dumps({name: self._given(cases, name) for name in OPERATORS}))
+        return self.deployment.start(DAG_ID, cases=str(path))
+
+    def end(self, run_id: str, cases: Sequence[Case], seconds: float) -> list[Outcome]:
+        """Wait for the end of a run, and tell what came of each case."""
         self.deployment.finished(DAG_ID, run_id, seconds)
-        ended, made = self._ended(run_id), made_by_creator(self.deployment.sandbox)
+        places = {
+            case.conn_id: (name, index)
+            for name in OPERATORS
+            for index, case in enumerate(each for each in cases if each.kind.operator == name)
+        }
+        ended, made = self.tasks(run_id), made_by_creator(self.deployment.sandbox)
         return [
             Outcome(case, *ended[places[case.conn_id]], made.get(case.conn_id, Made(0, 0))) for case in cases
         ]
 
-    def _given(self, case: Case) -> dict[str, Any]:
-        about = {"journal": str(case.journal.path), "strike": as_dict(case.strike)}
-        return {**case.kind.given(self.media), "case": about, "tiktok_conn_id": case.conn_id}
+    def run(self, cases: Sequence[Case], seconds: float) -> list[Outcome]:
+        """Run all cases to their ends."""
+        return self.end(self.begin(cases), cases, seconds)
 
-    def _ended(self, run_id: str) -> dict[tuple[str, int], tuple[str, int]]:
+    def tasks(self, run_id: str) -> dict[tuple[str, int], tuple[str, int]]:
+        """Give state and try of each task instance, by task and map index."""
         sql = f"select task_id, map_index, state, try_number from task_instance where run_id = '{run_id}'"
         rows = [row.split("|") for row in self.deployment.postgres.query(DATABASE, sql).splitlines()]
         return {(task_id, int(index)): (state, int(tries)) for task_id, index, state, tries in rows}
+
+    def _given(self, cases: Sequence[Case], operator: str) -> list[dict[str, Any]]:
+        return [
+            {
+                **case.kind.given(self.media),
+                "case": {"journal": str(case.journal.path), "strike": as_dict(case.strike)},
+                "tiktok_conn_id": case.conn_id,
+            }
+            for case in cases
+            if case.kind.operator == operator
+        ]
 
 
 def kills(steps: Iterable[Step]) -> list[Strike]:

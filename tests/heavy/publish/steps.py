@@ -36,9 +36,9 @@ ENDPOINTS = {
 ASKING = ("creator_info", "status")
 READING = ("get", "keys")
 #: No steps: what is written and read only to see whether Airflow answers, and what keeps an account's grant.
-PROBE, GRANT = "tiktok_probe__", re.compile(r"tiktok_(grant|claim)__((?!__).)*")
-_OURS = re.compile(r"tiktok_([a-z_]+?)(?:__.*)?", re.DOTALL)
-_UNIQUE = re.compile(r"[0-9a-f]{16,}|\d{5,}")
+NO_STEPS = ("tiktok_probe__", "tiktok_grant__", "tiktok_claim__", "tiktok_refusal__")
+#: What tells one value of a task instance from another, as opposed to one task instance from another.
+_OWN = re.compile(r"[a-z]+|\d{1,3}")
 _RANGE = re.compile(r"bytes (\d+)-")
 
 
@@ -93,7 +93,9 @@ class Steps:
             for owner, prefix in _keepers():
                 for verb in ("get", "set", "delete", "keys"):
                     if verb in vars(owner):
-                        stack.enter_context(mock.patch.object(owner, verb, self._keeping(owner, verb, prefix)))
+                        stack.enter_context(
+                            mock.patch.object(owner, verb, self._keeping(owner, verb, prefix))
+                        )
             yield
 
     def _sending(self, send: Callable[..., Answer]) -> Callable[..., Answer]:
@@ -116,7 +118,7 @@ class Steps:
         @wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             key = (args if is_bound else args[1:])[:1] or (kwargs.get("key") or kwargs.get("prefix") or "",)
-            kind = _kind(str(key[0]), every=bool(prefix))
+            kind = _kind(str(key[0]))
             if not kind:
                 return function(*args, **kwargs)
             step = self.take(f"{prefix}{verb} {kind}", changes=verb not in READING)
@@ -142,12 +144,12 @@ def _endpoint(request: Request) -> str:
     return f"{name} from byte {found[1]}" if found and name else name
 
 
-def _kind(key: str, *, every: bool) -> str:
-    if key.startswith(PROBE) or GRANT.fullmatch(key):
+def _kind(key: str) -> str:
+    """Give what a key of ours stands for, the same in every task instance; empty if it is no step."""
+    if not key.startswith("tiktok_") or key.startswith(NO_STEPS):
         return ""
-    if found := _OURS.fullmatch(key):
-        return found[1]
-    return _UNIQUE.sub("*", key) if every else ""
+    kind, *rest = key.removeprefix("tiktok_").split("__")
+    return " ".join([kind, *filter(_OWN.fullmatch, rest)])
 
 
 def _keepers() -> list[tuple[type, str]]:

@@ -155,7 +155,7 @@ def _cut(request: Request, number: signal.Signals) -> Iterator[bytes]:
 def _lost(strike: Strike, do: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     do(*args, **kwargs)
     raise TikTokNoAnswerError(
-        f"{args[1].name}: the request left, but its answer was lost (ReadTimeout); TikTok may have acted on it."
+        f"{args[1].name}: the request left, but its answer was lost; TikTok may have acted on it."
     )
 
 

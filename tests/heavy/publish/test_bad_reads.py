@@ -1,5 +1,5 @@
 """
-Each read of a publish's record is made to fail, or to look empty, in the try that follows a finished or killed one.
+Each read of a publish's record is made to fail, or to look empty, in the try that follows another.
 
 A read that fails is never taken for "nothing has been published": the try may fail, to be tried again; there
 is never a second post.
@@ -27,7 +27,9 @@ ENDED = Strike("kill", RETURN, 1, "before")
 INIT_MADE = Strike("kill", "init", 1, "after")
 BYTES_SENT = Strike("kill", "upload from byte 0", 1, "after")
 HISTORIES = {True: (ENDED, INIT_MADE, BYTES_SENT), False: (ENDED, INIT_MADE)}
-CHOSEN = tuple(kind for kind in KINDS if kind.name in ("upload, post", "upload, draft", "pull, post", "photos, draft"))
+CHOSEN = tuple(
+    kind for kind in KINDS if kind.name in ("upload, post", "upload, draft", "pull, post", "photos, draft")
+)
 
 
 @dataclass(frozen=True)

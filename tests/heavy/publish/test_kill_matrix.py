@@ -71,6 +71,14 @@ def test_a_kill_at_any_step(matrix: Matrix, unstruck: dict[Kind, Outcome]):
     outcomes = matrix.run(cases, 600)
     tell("Killed (SIGKILL) at each step, then tried again by Airflow", outcomes)
     assert_once(outcomes)
+    for kind, outcome in unstruck.items():
+        changing = [step for step in outcome.case.journal.steps() if step.changes]
+        at = next(number for number, step in enumerate(changing) if step.name == "init")
+        around = {(step.name, step.nth) for step in changing[max(0, at - 1) : at + 1]}
+        unknown = [each.case.strike for each in outcomes if each.case.kind is kind and each.unconfirmed]
+        assert {(each.name, each.nth) for each in unknown if each} <= around, (
+            "from the init's intent to its record"
+        )
 
 
 def test_an_answer_that_is_lost(matrix: Matrix, unstruck: dict[Kind, Outcome]):
@@ -83,11 +91,14 @@ def test_an_answer_that_is_lost(matrix: Matrix, unstruck: dict[Kind, Outcome]):
     outcomes = matrix.run(cases, 600)
     tell("The answer to each request lost, or HTTP 500, after TikTok has acted", outcomes)
     assert_once(outcomes)
+    assert all(each.case.strike and each.case.strike.name == "init" for each in outcomes if each.unconfirmed)
 
 
 def assert_once(outcomes: list[Outcome]) -> None:
     assert sum(each.case.journal.struck() for each in outcomes) >= COME_TO * len(outcomes)
     faults = [
-        f"{each.case.kind.name}: {each.case.strike}: {fault}" for each in outcomes if (fault := fault_of(each))
+        f"{each.case.kind.name}: {each.case.strike}: {fault}"
+        for each in outcomes
+        if (fault := fault_of(each))
     ]
     assert not faults, "\n".join([f"{len(faults)} of {len(outcomes)}", *faults])

@@ -119,7 +119,5 @@ def test_one_is_frozen(bench: Bench):
 
 
 def assert_right(rounds: list[Round]) -> None:
-    faults = [
-        f"{each.instance.kind.name}: {each.how}: {fault}" for each in rounds if (fault := each.fault())
-    ]
+    faults = [f"{each.instance.kind.name}: {each.how}: {fault}" for each in rounds if (fault := each.fault())]
     assert not faults, "\n".join([f"{len(faults)} of {len(rounds)}", *faults])
