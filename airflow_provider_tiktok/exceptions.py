@@ -16,6 +16,7 @@ The tree (``*`` = permanent: derives from ``AirflowFailException``, so that no t
     ├── TikTokUploadError            an upload that did not get through; nothing was posted
     │   └── TikTokUploadGoneError    TikTok has forgotten the upload
     ├── TikTokUnconfirmedError *     nobody can know whether this was posted: a person must look
+    ├── TikTokUnfinishedError        not over in time; a retry goes on with the same publish
     └── TikTokAnswerError            TikTok said no, with a code
         ├── TikTokServerError            TikTok's own trouble
         ├── TikTokRateLimitError         too many calls in a minute
@@ -91,6 +92,10 @@ class TikTokUploadGoneError(TikTokUploadError):
 
 class TikTokUnconfirmedError(TikTokError, AirflowFailException):
     """It cannot be known whether TikTok has posted. Not retried: a retry might post a second time."""
+
+
+class TikTokUnfinishedError(TikTokError):
+    """It has not come to its end in the time that was given. The record is kept: a retry goes on with it."""
 
 
 class TikTokAnswerError(TikTokError):

@@ -8,8 +8,9 @@ _NAME = "TikTok"
 _PACKAGE = "airflow_provider_tiktok"
 
 
-def _modules(kind: str) -> list[dict[str, Any]]:
-    return [{"integration-name": _NAME, "python-modules": [f"{_PACKAGE}.{kind}.tiktok"]}]
+def _modules(kind: str, *names: str) -> list[dict[str, Any]]:
+    modules = [f"{_PACKAGE}.{kind}.{name}" for name in names or ("tiktok",)]
+    return [{"integration-name": _NAME, "python-modules": modules}]
 
 
 def _field(label: str, description: str, *, kind: str = "string", secret: bool = False) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": _modules("operators"),
         "sensors": _modules("sensors"),
         "hooks": _modules("hooks"),
-        "triggers": _modules("triggers"),
+        "triggers": _modules("triggers", "tiktok", "pace"),
         # `airflow tiktok ...`, from Airflow 3.2 on; older ones do not look at it
         "cli": [f"{_PACKAGE}.cli.definition.get_tiktok_cli_commands"],
         "config": _CONFIG,

@@ -1,5 +1,6 @@
 """
-Values that have to survive a task, kept in Airflow's Variables: the only module that touches them.
+Values that have to survive a task, kept in Airflow's Variables or in a task's own state store: the only module
+that touches either.
 
 A Variable is a worse register than it looks: a failed read looks like absence (in every version), a write
 that returned may not have landed, and an environment variable or a secrets backend that has the key hides
@@ -15,6 +16,7 @@ import logging
 import re
 import secrets
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -80,143 +82,230 @@ def name(kind: str, conn_id: str, *rest: str) -> str:
     return "__".join((f"tiktok_{kind}", f"sha256-{digest}", *rest))
 
 
-def read(key: str, before: Callable[[], None] | None = None) -> str | None:
+class Register(ABC):
     """
-    Read a value.
+    Values by name, of which a failed read may look like an absent one, and a write may not have landed.
 
-    :param key: name of the Variable
-    :param before: called immediately before each look at the Variable; two operations follow the last one
-    :return: the value; None only if it is proven that there is none
-    :raises TikTokStoreError: it cannot be told whether there is one
+    A subclass says what keeps them. Absence is proven between two looks at a value that was just written.
     """
 
-    def look() -> str | None:
-        if before is not None:
-            before()
-        return _get(key)
+    #: How often absence is proven; see the subclasses.
+    proofs = 2
+    #: As it is called in errors.
+    kept_as = ""
 
-    try:
-        value = look()
-        return value if value is not None else _look_between_probes(key, look)
-    except TikTokStoreError as error:
-        raise TikTokStoreError(f"It cannot be told what Airflow's Variable {key} holds. {error}") from None
+    def read(self, key: str, before: Callable[[], None] | None = None) -> str | None:
+        """
+        Read a value.
+
+        :param key: its name
+        :param before: called immediately before each look; two operations follow the last one
+        :return: the value; None only if it is proven that there is none
+        :raises TikTokStoreError: it cannot be told whether there is one
+        """
+
+        def look() -> str | None:
+            if before is not None:
+                before()
+            return self._get(key)
+
+        try:
+            value = look()
+            return value if value is not None else self._look_between_probes(key, look)
+        except TikTokStoreError as error:
+            raise TikTokStoreError(f"It cannot be told what {self.kept_as} {key} holds. {error}") from None
+
+    def peek(self, key: str) -> str | None:
+        """
+        Give the value, or None where there may be one all the same: where that does no harm, it costs one look.
+
+        :param key: its name
+        :raises TikTokStoreError: Airflow says that it cannot be read just now
+        """
+        return self._get(key)
+
+    def put(self, key: str, value: str) -> None:
+        """
+        Write a value, without a look at what came of it.
+
+        :param key: its name
+        :param value: text; must hold no secret in clear
+        :raises TikTokStoreError: Airflow says that it could not be written; it may be there all the same
+        """
+        try:
+            self._set(key, value)
+        except (
+            Exception
+        ) as error:  # each Airflow raises something of its own, and its text may tell the value
+            raise self._failed(f"{key} could not be written", error) from None
+
+    def write(self, key: str, value: str) -> None:
+        """
+        Write a value, and see that it is there.
+
+        :param key: its name
+        :param value: text; must hold no secret in clear
+        :raises TikTokStoreError: it is not proven that the value is kept
+        """
+        with suppress(TikTokStoreError):  # reading back is what counts
+            self.put(key, value)
+        with suppress(TikTokStoreError):
+            if self._get(key) == value:
+                return
+        raise TikTokStoreError(self._unwritten(key))
+
+    def remove(self, key: str) -> None:
+        """
+        Remove a value, if that is possible just now.
+
+        :param key: its name
+        """
+        with suppress(Exception):  # whatever cannot be removed is only untidy
+            self._delete(key)
+
+    @abstractmethod
+    def _get(self, key: str) -> str | None:
+        """Give the value, or None, which may mean that there is none."""
+
+    @abstractmethod
+    def _set(self, key: str, value: str) -> None: ...
+
+    @abstractmethod
+    def _delete(self, key: str) -> None: ...
+
+    @abstractmethod
+    def _unwritten(self, key: str) -> str:
+        """Say what may be the matter with a value that does not read back."""
+
+    def _lists(self, key: str) -> bool:  # noqa: ARG002 - a register that has no list
+        """Tell whether the value is there all the same, by a list of all names where there is one."""
+        return False
+
+    def _look_between_probes(self, key: str, look: Callable[[], str | None]) -> str | None:
+        """
+        Look again, while proving that what is written can be read: only then is nothing really nothing.
+
+        Whoever writes next counts the time from the last look on: what can be done before it is done before.
+        """
+        probe = f"tiktok_probe__{secrets.token_hex(8)}"
+        listed = False
+        proofs = self.proofs
+        try:
+            for left in reversed(range(proofs)):
+                if not left:
+                    listed = self._lists(key)
+                nonce = secrets.token_hex(8)
+                self.put(probe, nonce)
+                value = look()
+                if value is not None:
+                    return value
+                if self._get(probe) != nonce:
+                    raise TikTokStoreError(
+                        "What was written a moment ago is not there. See that the metadata database answers."
+                    )
+        finally:
+            self.remove(probe)
+        if listed:
+            raise TikTokStoreError(
+                "Airflow lists it, but does not give its value. Either the metadata database does not answer "
+                "just now, or the value was encrypted with a Fernet key that Airflow has lost: then remove it."
+            )
+        return None
+
+    def _failed(self, what: str, error: Exception) -> TikTokStoreError:
+        raised = type(error).__name__
+        return TikTokStoreError(
+            f"{self.kept_as} {what} ({raised}). See that Airflow's API server and metadata database answer."
+        )
 
 
-def peek(key: str) -> str | None:
-    """
-    Give the value, or None where there may be one all the same: where that does no harm, it costs one look.
+class Variables(Register):
+    """Airflow's Variables: every process of a deployment sees them."""
 
-    :param key: name of the Variable
-    :raises TikTokStoreError: Airflow says that it cannot be read just now
-    """
-    return _get(key)
+    kept_as = "Airflow's Variable"
 
+    @property
+    def proofs(self) -> int:  # type: ignore[override]  # it depends on the Airflow
+        """Six where Airflow lists no Variables, else two: the list is the proof then."""
+        return _PROOFS if self._keys() else _PROOFS_WITHOUT_LIST
 
-def put(key: str, value: str) -> None:
-    """
-    Write a value, without a look at what came of it.
+    def _get(self, key: str) -> str | None:
+        try:
+            value = _variable().get(key)
+        except Exception as error:
+            if not _says_absent(error):
+                raise self._failed(f"{key} could not be read", error) from None
+            return None
+        return value if isinstance(value, str) else None
 
-    :param key: name of the Variable
-    :param value: text; must hold no secret in clear
-    :raises TikTokStoreError: Airflow says that it could not be written; it may be there all the same
-    """
-    try:
+    def _set(self, key: str, value: str) -> None:
         _variable().set(key, value)
-    except Exception as error:  # each Airflow raises something of its own, and its text may tell the value
-        raise TikTokStoreError(_failed(f"{key} could not be written", error)) from None
 
-
-def write(key: str, value: str) -> None:
-    """
-    Write a value, and see that it is there.
-
-    :param key: name of the Variable
-    :param value: text; must hold no secret in clear
-    :raises TikTokStoreError: it is not proven that the value is kept
-    """
-    with suppress(TikTokStoreError):  # reading back is what counts
-        put(key, value)
-    with suppress(TikTokStoreError):
-        if _get(key) == value:
-            return
-    raise TikTokStoreError(
-        f"Airflow's Variable {key} could not be written, or does not read back what was written. Either "
-        "the metadata database does not answer just now, or an environment variable "
-        f"AIRFLOW_VAR_{key.upper()} or a secrets backend holds the same name and hides it: remove it "
-        "there."
-    )
-
-
-def remove(key: str) -> None:
-    """
-    Remove a value, if that is possible just now.
-
-    :param key: name of the Variable
-    """
-    with suppress(Exception):  # whatever cannot be removed is only untidy
+    def _delete(self, key: str) -> None:
         _variable().delete(key)
 
-
-def _look_between_probes(key: str, look: Callable[[], str | None]) -> str | None:
-    """
-    Look again, while proving that what is written can be read: only then is nothing really nothing.
-
-    Whoever writes next counts the time from the last look on. So what can be done before it is done before.
-    """
-    probe = f"tiktok_probe__{secrets.token_hex(8)}"
-    keys = getattr(_variable(), "keys", None)  # since Airflow 3.3; it raises if it fails
-    listed = False
-    proofs = _PROOFS if keys else _PROOFS_WITHOUT_LIST
-    try:
-        for left in reversed(range(proofs)):
-            if keys and not left:
-                listed = _is_listed(key, keys)
-            nonce = secrets.token_hex(8)
-            put(probe, nonce)
-            value = look()
-            if value is not None:
-                return value
-            if _get(probe) != nonce:
-                raise TikTokStoreError(
-                    "What was written a moment ago is not there. See that the metadata database answers."
-                )
-    finally:
-        remove(probe)
-    if listed:
-        raise TikTokStoreError(
-            "Airflow lists it, but does not give its value. Either the metadata database does not answer "
-            "just now, or the value was encrypted with a Fernet key that Airflow has no more: then remove it."
+    def _unwritten(self, key: str) -> str:
+        return (
+            f"Airflow's Variable {key} could not be written, or does not read back what was written. Either "
+            "the metadata database does not answer just now, or an environment variable "
+            f"AIRFLOW_VAR_{key.upper()} or a secrets backend holds the same name and hides it: remove it "
+            "there."
         )
-    return None
+
+    def _keys(self) -> Callable[..., Any] | None:
+        return getattr(_variable(), "keys", None)  # since Airflow 3.3; it raises if it fails
+
+    def _lists(self, key: str) -> bool:
+        keys = self._keys()
+        try:
+            return keys is not None and key in keys(prefix=key)
+        except Exception as error:
+            raise self._failed(f"{key} could not be listed", error) from None
 
 
-def _is_listed(key: str, keys: Callable[..., Any]) -> bool:
-    try:
-        return key in keys(prefix=key)
-    except Exception as error:
-        raise TikTokStoreError(_failed(f"{key} could not be listed", error)) from None
+class TaskState(Register):
+    """
+    The state store of one task instance (Airflow 3.3 and newer): no other task sees it.
 
+    What goes wrong with a read is raised. But to a process whose try was superseded all looks absent; the
+    probe tells, since that process cannot write.
 
-def _get(key: str) -> str | None:
-    """Give the value, or None, which may mean that there is none."""
-    try:
-        value = _variable().get(key)
-    except Exception as error:
-        if not _says_absent(error):
-            raise TikTokStoreError(_failed(f"{key} could not be read", error)) from None
-        return None
-    return value if isinstance(value, str) else None
+    :param accessor: ``context["task_state_store"]``
+    """
+
+    kept_as = "the task's state"
+
+    def __init__(self, accessor: Any) -> None:
+        self._accessor = accessor
+
+    def _get(self, key: str) -> str | None:
+        try:
+            value = self._accessor.get(key)
+        except Exception as error:
+            raise self._failed(f"{key} could not be read", error) from None
+        return value if isinstance(value, str) else None
+
+    def _set(self, key: str, value: str) -> None:
+        from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
+
+        # [state_store] default_retention_days would forget a post while its run can still be cleared
+        self._accessor.set(key, value, retention=NEVER_EXPIRE)
+
+    def _delete(self, key: str) -> None:
+        self._accessor.delete(key)
+
+    def _unwritten(self, key: str) -> str:
+        return (
+            f"The task's state {key} could not be written, or does not read back what was written. Either "
+            "the metadata database does not answer just now, or Airflow has given this task to another "
+            "process."
+        )
 
 
 def _says_absent(error: Exception) -> bool:
     """Tell whether an error is Airflow's word for absence, and for most of its own failures."""
     code = getattr(getattr(error, "error", None), "error", None)  # in a task or trigger of Airflow 3
     return isinstance(error, KeyError) or getattr(code, "value", None) == "VARIABLE_NOT_FOUND"
-
-
-def _failed(what: str, error: Exception) -> str:
-    raised = type(error).__name__
-    return f"Variable {what} ({raised}). See that Airflow's API server and metadata database answer."
 
 
 def _variable() -> Any:
@@ -246,3 +335,14 @@ def _looks_sensitive(text: str) -> bool:
     text = text.lower()
     # 3.3 takes "api-key" for "api_key"
     return any(word in each for each in (text, re.sub(r"\W+", "_", text)) for word in _SENSITIVE)
+
+
+#: The register that this provider uses wherever more than one task has to see a value.
+VARIABLES = Variables()
+read, peek, put, write, remove = (
+    VARIABLES.read,
+    VARIABLES.peek,
+    VARIABLES.put,
+    VARIABLES.write,
+    VARIABLES.remove,
+)

@@ -21,8 +21,12 @@ WAITING_MODULES = (
     "airflow_provider_tiktok.api.client",
     "airflow_provider_tiktok.api.upload",
     "airflow_provider_tiktok.media.readable",
+    "airflow_provider_tiktok.claim",
+    "airflow_provider_tiktok.publishing.begin",
+    "airflow_provider_tiktok.publishing.publisher",
+    "airflow_provider_tiktok.publishing.sending",
     "airflow_provider_tiktok.publishing.status",
-    "airflow_provider_tiktok.publishing.upload",
+    "airflow_provider_tiktok.publishing.turn",
     "airflow_provider_tiktok.auth.grant",
     "airflow_provider_tiktok.auth.keeper",
     "airflow_provider_tiktok.auth.renewal",
@@ -58,6 +62,15 @@ class FakeClock:
 
     def time(self) -> float:
         return time.time() + self.ahead
+
+    def clock_gettime(self, clock: int) -> float:
+        return time.clock_gettime(clock) + self.ahead
+
+    def strftime(self, *given: Any) -> str:
+        return time.strftime(*given)
+
+    def gmtime(self, seconds: float) -> time.struct_time:
+        return time.gmtime(seconds)
 
     def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)

@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "claim": {"exceptions", "register"},
     "auth": {"exceptions", "api", "claim", "register"},
     "media": {"exceptions", "api"},
-    "publishing": {"exceptions", "api", "media", "register"},
+    "publishing": {"exceptions", "api", "auth", "media", "register"},
     "hooks": {"exceptions", "api", "auth", "media", "publishing"},
     "triggers": {"exceptions", "api", "publishing", "hooks"},
     "operators": {"exceptions", "api", "publishing", "hooks", "triggers"},

@@ -13,8 +13,8 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
@@ -30,6 +30,9 @@ from airflow_provider_tiktok.exceptions import (
 )
 
 T = TypeVar("T")
+
+#: Gives the seconds that a request may take, or raises where it must not be made any more.
+Guard: TypeAlias = Callable[[], float]
 
 DEADLINE_SECONDS = 30.0
 REPEATS = 3
@@ -144,21 +147,24 @@ class Client:
         self.transport = transport or Transport()
         self._tokens = tokens
 
-    def call(self, call: Call[T]) -> T:
+    def call(self, call: Call[T], guard: Guard | None = None) -> T:
         """
         Carry out a call.
 
+        :param call: from :mod:`airflow_provider_tiktok.api.endpoints`
+        :param guard: asked before each request, once everything else is ready; see :data:`Guard`. A call with
+            one does not wait where a minute's limit was hit
         :raises TikTokAnswerError: TikTok said no; the subclass says what that means
         :raises TikTokNothingSentError: no connection
         :raises TikTokNoAnswerError: TikTok may have acted, but its answer was lost
         :raises TikTokProtocolError: the answer cannot be understood
         """
-        flow = _flow(call, self.policy)
+        flow = _flow(call, replace(self.policy, patience=0) if guard else self.policy)
         step = next(flow)
         try:
             while True:
                 try:
-                    result = self._perform(step)
+                    result = self._perform(step, guard)
                 except TikTokError as error:
                     step = flow.throw(error)
                 else:
@@ -167,9 +173,9 @@ class Client:
             value: T = done.value
             return value
 
-    def _perform(self, step: _Step) -> Answer | str | None:
+    def _perform(self, step: _Step, guard: Guard | None) -> Answer | str | None:
         if isinstance(step, Request):
-            return self.transport.send(step)
+            return self.transport.send(replace(step, deadline=min(step.deadline, guard())) if guard else step)
         if isinstance(step, _Pause):
             time.sleep(step.seconds)
             return None

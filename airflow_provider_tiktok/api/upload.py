@@ -134,6 +134,8 @@ class Upload:
     :param source: the video
     :param content_type: ``video/mp4``, ``video/quicktime`` or ``video/webm``
     :param progress: asks TikTok how many bytes it has, for when an answer does not tell
+    :param seal: called before the last range is begun; where it raises, that is not begun
+    :param sealed: the last range may have been sent already, by whomever
     """
 
     def __init__(
@@ -145,6 +147,8 @@ class Upload:
         *,
         content_type: str,
         progress: Callable[[], int | None] = lambda: None,
+        seal: Callable[[], None] = lambda: None,
+        sealed: bool = False,
     ) -> None:
         self.plan = plan
         self._transport = transport
@@ -152,8 +156,8 @@ class Upload:
         self._source = source
         self._content_type = content_type
         self._progress = progress
-        self.sealed = False
-        self._in_doubt = False
+        self._seal = seal
+        self.sealed = self._in_doubt = sealed
 
     def send(self, index: int = 0) -> UploadEnd:
         """
@@ -176,7 +180,7 @@ class Upload:
         try:
             for _ in range(3 * self.plan.count + TRIES):
                 pieces = pieces or ReadAhead(self._source, self.plan, index)
-                self.sealed |= index == self.plan.last
+                self._seal_before(index)
                 result = self._put(index, pieces, meter)
                 verdict = _verdict(result, sealed=self.sealed)
                 if verdict is _Verdict.ASK:
@@ -207,6 +211,11 @@ class Upload:
             f"Upload: TikTok did not take bytes {first}-{stop - 1} after {TRIES} tries ({_brief(result)}). "
             "The upload was never completed, so nothing was posted."
         )
+
+    def _seal_before(self, index: int) -> None:
+        if index == self.plan.last and not self.sealed:
+            self._seal()
+            self.sealed = True
 
     def _put(self, index: int, pieces: ReadAhead, meter: Meter) -> Answer | TikTokError:
         first, stop = self.plan.bounds(index)

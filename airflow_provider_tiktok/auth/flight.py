@@ -12,13 +12,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from airflow_provider_tiktok.auth.grant import Grant
 from airflow_provider_tiktok.exceptions import TikTokError
 
 #: An error is handed over as a value: each who waits for it raises one of their own.
 Outcome: TypeAlias = Grant | BaseException
+T = TypeVar("T")
 
 
 class StoppedError(TikTokError):
@@ -116,6 +117,25 @@ def launch(run: Callable[[], None]) -> None:
         return
     context = contextvars.copy_context()  # Airflow keeps there to whom a log line belongs
     threading.Thread(target=context.run, args=(run,), name="tiktok-grant").start()
+
+
+async def beside(ask: Callable[[], T]) -> T:
+    """
+    Wait for something that may read Variables, without blocking the event loop.
+
+    :param ask: what it gives is given, and what it raises is raised
+    """
+    answer: Future[T] = Future()
+    answer.set_running_or_notify_cancel()  # who waits may give up, and the answer comes all the same
+
+    def run() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    launch(run)
+    return await asyncio.wrap_future(answer)
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

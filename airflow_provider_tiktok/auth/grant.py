@@ -8,7 +8,6 @@ masker does not grow with every rotation. What a person wants to know stands bes
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from collections.abc import Callable
@@ -19,9 +18,11 @@ from airflow_provider_tiktok import register
 from airflow_provider_tiktok.api.answers import DEFAULT_EXPIRES_IN
 from airflow_provider_tiktok.api.models import Token
 from airflow_provider_tiktok.auth.account import Account
+from airflow_provider_tiktok.auth.cipher import seal, unseal
 from airflow_provider_tiktok.exceptions import TikTokConfigError
 
 _FORMAT = 1
+_PURPOSE = "grant"
 _CLEAR: dict[str, Callable[[Any], Any]] = {
     "generation": int,
     "expires_at": float,
@@ -154,7 +155,7 @@ def written(grant: Grant, account: Account) -> str:
     """
     tokens = {"access_token": grant.access_token, "refresh_token": grant.refresh_token}
     clear = {name: getattr(grant, name) for name in _CLEAR}
-    sealed = _fernet(account).encrypt(json.dumps(tokens).encode()).decode()
+    sealed = seal(account, _PURPOSE, json.dumps(tokens))
     return json.dumps({"format": _FORMAT, **clear, "sealed": sealed})
 
 
@@ -182,13 +183,11 @@ def read_back(text: str, account: Account) -> Grant:
     :param account: whose client secret the key is made of
     :raises TikTokConfigError: it was written with another client secret, or is no grant
     """
-    from cryptography.fernet import InvalidToken
-
     state = clear_fields(text, account.conn_id)
     try:
-        tokens = json.loads(_fernet(account).decrypt(json.loads(text)["sealed"].encode()))
+        tokens = json.loads(unseal(account, _PURPOSE, json.loads(text)["sealed"]))
         return Grant(**tokens, **{name: getattr(state, name) for name in _CLEAR})
-    except (InvalidToken, ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         raise _unreadable(account.conn_id) from None
 
 
@@ -199,12 +198,3 @@ def _unreadable(conn_id: str) -> TikTokConfigError:
         f"login --conn-id {conn_id}; if that does not help, remove the Variable "
         f"{register.name('grant', conn_id)} (or what your token store keeps) and log in again."
     )
-
-
-def _fernet(account: Account):  # type: ignore[no-untyped-def]  # cryptography takes 40 ms to import
-    from cryptography.fernet import Fernet
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-    key = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"airflow-provider-tiktok grant")
-    return Fernet(base64.urlsafe_b64encode(key.derive(account.client_secret.encode())))

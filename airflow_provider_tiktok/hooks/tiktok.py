@@ -15,7 +15,7 @@ from airflow.providers.common.compat.connection import get_async_connection, get
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_tiktok.api import endpoints
-from airflow_provider_tiktok.api.client import AsyncClient, Client, Policy
+from airflow_provider_tiktok.api.client import AsyncClient, Client, Guard, Policy
 from airflow_provider_tiktok.api.endpoints import Call, T, VideoSource
 from airflow_provider_tiktok.api.models import (
     CreatorInfo,
@@ -131,14 +131,16 @@ class TikTokHook(BaseHook):
         """Give the client that the calls of this hook go through."""
         return self._client
 
-    def call(self, call: Call[T]) -> T:
+    def call(self, call: Call[T], guard: Guard | None = None) -> T:
         """
         Carry out a call.
 
         :param call: from :mod:`airflow_provider_tiktok.api.endpoints`
+        :param guard: gives the seconds that a request may take, or raises where it must not be made any more;
+            with one, a minute's limit is raised at once
         """
         try:
-            return self._client.call(call)
+            return self._client.call(call, guard)
         except TikTokError as error:
             name_connection(error, self.tiktok_conn_id)
             raise

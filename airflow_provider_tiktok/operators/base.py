@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, Context, conf
 
+from airflow_provider_tiktok.publishing.arguments import as_bool
+
 # Whatever it takes to publish is imported when it is: DAG files import this module every few seconds.
 if TYPE_CHECKING:
-    from airflow_provider_tiktok.api.models import PublishStatus
     from airflow_provider_tiktok.hooks.tiktok import TikTokHook
-    from airflow_provider_tiktok.publishing.request import Waiting
+    from airflow_provider_tiktok.publishing.pace import Limit, Place, Released
+    from airflow_provider_tiktok.publishing.post import Post
+    from airflow_provider_tiktok.publishing.publisher import Answer, Publisher
+    from airflow_provider_tiktok.publishing.request import Rules, Waiting
 
 #: The arguments that every operator here has; all are templated.
 COMMON_FIELDS = (
@@ -23,8 +26,17 @@ COMMON_FIELDS = (
     "poll_interval",
     "wait_timeout",
     "dry_run",
+    "if_published",
+    "if_unconfirmed",
+    "max_wait",
+    "cancel_on_kill",
+    "replace_hung_pull",
     "tiktok_conn_id",
 )
+#: What may differ from one try to the next without making it another post.
+_NOT_OF_THE_POST = frozenset({*COMMON_FIELDS, "chunk_size"} - {"tiktok_conn_id"})
+#: A day and some hours: TikTok's caps count in days.
+DEFAULT_MAX_WAIT = 26 * 3600.0
 
 DEFAULT_DEFERRABLE = conf.getboolean("operators", "default_deferrable", fallback=False)
 
@@ -39,8 +51,17 @@ class TikTokPublishOperator(BaseOperator):
     :param wait_for_completion: wait until it is posted, or delivered to the inbox
     :param deferrable: wait in the triggerer, without a worker slot
     :param poll_interval: longest pause between two looks at the status, in seconds; the first is about 5
-    :param wait_timeout: seconds to wait at most; then the task fails and is not retried
+    :param wait_timeout: seconds to wait at most; then the task fails, and a retry goes on waiting
     :param dry_run: check everything, log what would be sent, send nothing, return None
+    :param if_published: ``skip``: a task that has posted posts nothing more, however often it is run.
+        ``republish``: once a person has cleared it, it posts once more; a retry never does
+    :param if_unconfirmed: ``fail``: where nobody can know whether a pull was posted, a person has to look.
+        ``republish``: it is posted again
+    :param max_wait: seconds that a deferrable task waits for a place at TikTok's limits while no post of its
+        account gets through; None = for ever
+    :param cancel_on_kill: cancel a pull that TikTok is still downloading when the task is ended by a person
+    :param replace_hung_pull: cancel a pull that does not come to an end in an hour and a quarter, and make it
+        anew
     :param tiktok_conn_id: Connection of type ``tiktok``
     """
 
@@ -48,6 +69,7 @@ class TikTokPublishOperator(BaseOperator):
     #: The class's own fields, whatever a subclass adds to ``template_fields``.
     arguments: ClassVar[tuple[str, ...]] = COMMON_FIELDS
     ui_color = "#d8f6f5"
+    _waited_for: Publisher | None = None
 
     def __init__(
         self,
@@ -57,6 +79,11 @@ class TikTokPublishOperator(BaseOperator):
         poll_interval: float,
         wait_timeout: float,
         dry_run: bool,
+        if_published: str,
+        if_unconfirmed: str,
+        max_wait: float | None,
+        cancel_on_kill: bool,
+        replace_hung_pull: bool,
         tiktok_conn_id: str,
         **kwargs: Any,
     ) -> None:
@@ -66,6 +93,11 @@ class TikTokPublishOperator(BaseOperator):
         self.poll_interval = poll_interval
         self.wait_timeout = wait_timeout
         self.dry_run = dry_run  # type: ignore[method-assign,assignment]  # BaseOperator has a method of that name
+        self.if_published = if_published
+        self.if_unconfirmed = if_unconfirmed
+        self.max_wait = max_wait
+        self.cancel_on_kill = cancel_on_kill
+        self.replace_hung_pull = replace_hung_pull
         self.tiktok_conn_id = tiktok_conn_id
 
     @cached_property
@@ -75,93 +107,184 @@ class TikTokPublishOperator(BaseOperator):
 
         return TikTokHook(self.tiktok_conn_id)
 
-    def publish(self, given: dict[str, Any]) -> str | None:
+    def post(self, given: dict[str, Any]) -> Post:
         """
-        Check, prepare, and start the publish.
+        Give what is to be posted.
 
         :param given: the rendered arguments, by name
-        :return: the ``publish_id``; None after a dry run
+        :raises TikTokInputError: one is refused
         """
         raise NotImplementedError
 
     def execute(self, context: Context) -> str | None:
         """Check, publish, and wait if that is asked for."""
-        from airflow_provider_tiktok.publishing.request import read_waiting
+        return self._run(context)
+
+    def execute_released(self, context: Context, event: Any = None, place: Any = None) -> str | None:
+        """Go on where the account's queue has let this task go."""
+        return self._run(context, released=event, place=place)
+
+    def execute_complete(self, context: Context, event: Any = None) -> str | None:
+        """Take up what the trigger told that waited for the end."""
+        return self._ended_unrecorded(context, event) or self._run(context, told=event)
+
+    def _run(
+        self, context: Context, *, told: Any = None, released: Any = None, place: Any = None
+    ) -> str | None:
+        from airflow_provider_tiktok.publishing.request import read_rules, read_waiting
 
         given = {name: getattr(self, name) for name in self.arguments}
-        waiting = read_waiting(given)
+        waiting, rules = read_waiting(given), read_rules(given)
+        post = self.post(given)
         try:
-            publish_id = self.publish(given)
-            if publish_id is None or waiting is None:
-                return publish_id
-            return self._wait(context, publish_id, waiting)
+            if as_bool("dry_run", self.dry_run):
+                self.log.info("Dry run: all checks passed, nothing was sent. It would be %s.", post.check())
+                return None
+            publisher = self._publisher(context, post, given, rules, self._place(context, place, released))
+            try:
+                return self._published(context, publisher, waiting, self._told(publisher, told))
+            finally:
+                publisher.beginning.leave()
         finally:
+            post.close()
             self.hook.close()
 
-    def _wait(self, context: Context, publish_id: str, waiting: Waiting) -> str:
-        from airflow_provider_tiktok.publishing.started import started
+    def _place(self, context: Context, place: Any, event: Any) -> tuple[Place, Released | None]:
+        from airflow_provider_tiktok.publishing.pace import Place, new_place
+
+        if event is None:
+            return new_place(context), None
+        from airflow_provider_tiktok.publishing.events import read_release
+
+        return Place.from_dict(place) if place else new_place(context), read_release(event)
+
+    def _publisher(
+        self,
+        context: Context,
+        post: Post,
+        given: dict[str, Any],
+        rules: Rules,
+        place: tuple[Place, Released | None],
+    ) -> Publisher:
+        from airflow_provider_tiktok.publishing import ledger
+        from airflow_provider_tiktok.publishing.begin import Beginning
+        from airflow_provider_tiktok.publishing.publisher import Publisher
+
+        record = ledger.open_ledger(context)
+        deferrable = as_bool("deferrable", self.deferrable)
+        queue = partial(self._queue, place[0], rules.max_wait, post.post_mode) if deferrable else None
+        request = {name: value for name, value in given.items() if name not in _NOT_OF_THE_POST}
+        return Publisher(
+            self.hook,
+            record,
+            post,
+            ledger.digests(request),
+            ledger.episode(context),
+            rules,
+            Beginning(self.hook, record, post, context, *place, queue),
+        )
+
+    def _published(
+        self, context: Context, publisher: Publisher, waiting: Waiting | None, told: Answer | None
+    ) -> str:
+        from airflow_provider_tiktok.publishing.result import described
         from airflow_provider_tiktok.publishing.status import Watch, wait
 
-        with started(publish_id):
-            context["ti"].xcom_push(key="publish_id", value=publish_id)  # to be seen while it is waited for
+        standing = publisher.stand(told)
+        while waiting and standing.status is None:
+            context["ti"].xcom_push(
+                key="publish_id", value=standing.publish_id
+            )  # seen while it is waited for
+            self._waited_for = publisher
+            stuck_at = publisher.stuck_at()
             if waiting.deferrable:
-                self._defer(publish_id, waiting)
-            status = wait(self.hook, publish_id, Watch(waiting.poll_interval), timeout=waiting.timeout)
-        return self._finish(context, publish_id, status)
+                self._defer(standing.publish_id, waiting, stuck_at)
+            watch = Watch(waiting.poll_interval, stuck_at=stuck_at)
+            standing = publisher.stand(wait(self.hook, standing.publish_id, watch, timeout=waiting.timeout))
+        if waiting and standing.status:
+            result = described(self.hook, standing.publish_id, standing.status)
+            address = result["post_url"] or "no public address"
+            self.log.info("Publish %s: %s, %s.", standing.publish_id, standing.status.status, address)
+            context["ti"].xcom_push(key="publish_status", value=result)
+        return standing.publish_id
 
-    def _defer(self, publish_id: str, waiting: Waiting) -> NoReturn:
+    def _ended_unrecorded(self, context: Context, event: Any) -> str | None:
+        """Take a trigger's word where the record is gone, as by a person: it must not be posted again."""
+        from airflow_provider_tiktok.publishing.events import read_event
+        from airflow_provider_tiktok.publishing.ledger import open_ledger
+        from airflow_provider_tiktok.publishing.result import publish_result
+
+        if open_ledger(context).latest():
+            return None
+        try:
+            publish_id, status = read_event(event)
+            context["ti"].xcom_push(key="publish_status", value=publish_result(self.hook, publish_id, status))
+        finally:
+            self.hook.close()
+        return publish_id
+
+    def _told(self, publisher: Publisher, event: Any) -> Answer | None:
+        """Read what the trigger told; one that tells of another publish than the record's tells nothing."""
+        from airflow_provider_tiktok.exceptions import TikTokAnswerError, TikTokError
+        from airflow_provider_tiktok.publishing.events import read_event
+
+        if event is None:
+            return None
+        try:
+            publish_id, status = read_event(event, ended=False)
+        except TikTokAnswerError as error:
+            return error
+        except TikTokError as error:
+            self.log.warning("TikTok is asked again: %s", error)
+            return None
+        return status if publisher.is_about(publish_id) else None
+
+    # --- in the triggerer ---
+
+    def _defer(self, publish_id: str, waiting: Waiting, stuck_at: float | None) -> NoReturn:
         from airflow_provider_tiktok.triggers.tiktok import TikTokPublishStatusTrigger
 
         self.defer(
             trigger=TikTokPublishStatusTrigger(
-                self.tiktok_conn_id, publish_id, poll_interval=waiting.poll_interval
+                self.tiktok_conn_id, publish_id, poll_interval=waiting.poll_interval, stuck_at=stuck_at
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=waiting.timeout),
         )
 
-    def execute_complete(self, context: Context, event: Any = None) -> str:
-        """Take up what the trigger told."""
-        from airflow_provider_tiktok.exceptions import TikTokError
-        from airflow_provider_tiktok.publishing.events import read_event
+    def _queue(self, place: Place, max_wait: float | None, post_mode: str, limit: Limit | None) -> NoReturn:
+        from airflow_provider_tiktok.triggers.pace import TikTokPaceTrigger
 
-        try:
-            publish_id, status = read_event(event)
-        except TikTokError as error:
-            _give_up(context, error)
-        try:
-            return self._finish(context, publish_id, status)
-        finally:
-            self.hook.close()
+        self.defer(
+            trigger=TikTokPaceTrigger(
+                self.tiktok_conn_id,
+                **place.as_dict(),
+                limit=str(limit or ""),
+                post_mode=str(post_mode),
+                max_wait=max_wait,
+            ),
+            method_name="execute_released",
+            kwargs={"place": place.as_dict()},
+        )
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume; where the waiting itself broke down, fail for good, since a retry would publish again."""
+        """Resume; where the waiting broke down, or took too long, say that a retry goes on with it."""
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except AirflowException as error:
-            if next_method == "execute_complete":
+            if next_method in ("execute_complete", "execute_released"):
                 raise
-            _give_up(context, error)
+            from airflow_provider_tiktok.exceptions import TikTokUnfinishedError
 
-    def _finish(self, context: Context, publish_id: str, status: PublishStatus) -> str:
-        from airflow_provider_tiktok.publishing.result import publish_result
-        from airflow_provider_tiktok.publishing.started import started
-        from airflow_provider_tiktok.publishing.status import failure
+            raise TikTokUnfinishedError(
+                f"Publish {_pushed_publish_id(context)}: it was not waited for to its end, which may still "
+                f"come. The record is kept: a retry goes on with it, and posts nothing anew. ({error})"
+            ) from error
 
-        # only what has failed may be published again by a retry
-        with nullcontext() if failure(publish_id, status) else started(publish_id):
-            result = publish_result(self.hook, publish_id, status)
-            address = result["post_url"] or "no public address"
-            self.log.info("Publish %s: %s, %s.", publish_id, status.status, address)
-            context["ti"].xcom_push(key="publish_status", value=result)
-        return publish_id
-
-
-def _give_up(context: Context, error: AirflowException) -> NoReturn:
-    from airflow_provider_tiktok.publishing.started import started
-
-    with started(_pushed_publish_id(context)):
-        raise error
+    def on_kill(self) -> None:
+        """Cancel what TikTok is still pulling, if that is asked for; an upload just ends."""
+        if self._waited_for is not None:
+            self._waited_for.cancel()
 
 
 def _pushed_publish_id(context: Context) -> str:

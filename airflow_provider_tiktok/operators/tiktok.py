@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import mask_secret
 
 from airflow_provider_tiktok.operators.base import (
     COMMON_FIELDS,
     DEFAULT_DEFERRABLE,
+    DEFAULT_MAX_WAIT,
     TikTokPublishOperator,
 )
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok.publishing.post import Post
 
 
 class TikTokPublishVideoOperator(TikTokPublishOperator):
@@ -47,8 +51,17 @@ class TikTokPublishVideoOperator(TikTokPublishOperator):
     :param wait_for_completion: wait until it is posted, or delivered to the inbox
     :param deferrable: wait in the triggerer, without a worker slot
     :param poll_interval: longest pause between two looks at the status, in seconds; the first is about 5
-    :param wait_timeout: seconds to wait at most; then the task fails and is not retried
+    :param wait_timeout: seconds to wait at most; then the task fails, and a retry goes on waiting
     :param dry_run: check everything, log what would be sent, send nothing, return None
+    :param if_published: ``skip``: a task that has posted posts nothing more, however often it is run.
+        ``republish``: once a person has cleared it, it posts once more; a retry never does
+    :param if_unconfirmed: ``fail``: where nobody can know whether a pull was posted, a person has to look.
+        ``republish``: it is posted again
+    :param max_wait: seconds that a deferrable task waits for a place at TikTok's limits while no post of its
+        account gets through; None = for ever
+    :param cancel_on_kill: cancel a pull that TikTok is still downloading when the task is ended by a person
+    :param replace_hung_pull: cancel a pull that does not come to an end in an hour and a quarter, and make it
+        anew
     :param chunk_size: bytes that a range of an upload should have about, 6,000,000 to 64,000,000
     :param tiktok_conn_id: Connection of type ``tiktok``
     :raises TikTokInputError: an argument is refused; nothing was sent
@@ -94,6 +107,11 @@ class TikTokPublishVideoOperator(TikTokPublishOperator):
         poll_interval: float = 30.0,
         wait_timeout: float = 24 * 3600.0,
         dry_run: bool = False,
+        if_published: str = "skip",
+        if_unconfirmed: str = "fail",
+        max_wait: float | None = DEFAULT_MAX_WAIT,
+        cancel_on_kill: bool = False,
+        replace_hung_pull: bool = False,
         tiktok_conn_id: str = "tiktok_default",
         **kwargs: Any,
     ) -> None:
@@ -103,6 +121,11 @@ class TikTokPublishVideoOperator(TikTokPublishOperator):
             poll_interval=poll_interval,
             wait_timeout=wait_timeout,
             dry_run=dry_run,
+            if_published=if_published,
+            if_unconfirmed=if_unconfirmed,
+            max_wait=max_wait,
+            cancel_on_kill=cancel_on_kill,
+            replace_hung_pull=replace_hung_pull,
             tiktok_conn_id=tiktok_conn_id,
             **kwargs,
         )
@@ -120,12 +143,12 @@ class TikTokPublishVideoOperator(TikTokPublishOperator):
         self.is_aigc = is_aigc
         self.chunk_size = chunk_size
 
-    def publish(self, given: dict[str, Any]) -> str | None:
-        """Check, and start the publish; see :meth:`TikTokPublishOperator.publish`."""
+    def post(self, given: dict[str, Any]) -> Post:
+        """Give the video; see :meth:`TikTokPublishOperator.post`."""
         from airflow_provider_tiktok.publishing.request import read_video_request
-        from airflow_provider_tiktok.publishing.video import publish_video
+        from airflow_provider_tiktok.publishing.video import video_post
 
-        return publish_video(self.hook, read_video_request(given), mask_secret)
+        return video_post(self.hook, read_video_request(given), mask_secret)
 
 
 class TikTokPublishPhotosOperator(TikTokPublishOperator):
@@ -169,8 +192,17 @@ class TikTokPublishPhotosOperator(TikTokPublishOperator):
     :param wait_for_completion: wait until it is posted, or delivered to the inbox
     :param deferrable: wait in the triggerer, without a worker slot
     :param poll_interval: longest pause between two looks at the status, in seconds; the first is about 5
-    :param wait_timeout: seconds to wait at most; then the task fails and is not retried
+    :param wait_timeout: seconds to wait at most; then the task fails, and a retry goes on waiting
     :param dry_run: check everything, log what would be sent, send nothing, return None
+    :param if_published: ``skip``: a task that has posted posts nothing more, however often it is run.
+        ``republish``: once a person has cleared it, it posts once more; a retry never does
+    :param if_unconfirmed: ``fail``: where nobody can know whether a pull was posted, a person has to look.
+        ``republish``: it is posted again
+    :param max_wait: seconds that a deferrable task waits for a place at TikTok's limits while no post of its
+        account gets through; None = for ever
+    :param cancel_on_kill: cancel a pull that TikTok is still downloading when the task is ended by a person
+    :param replace_hung_pull: cancel a pull that does not come to an end in an hour and a quarter, and make it
+        anew
     :param tiktok_conn_id: Connection of type ``tiktok``
     :raises TikTokInputError: an argument or a photo is refused; nothing was sent
     :raises TikTokError: anything else; what no retry can cure also is an ``AirflowFailException``
@@ -217,6 +249,11 @@ class TikTokPublishPhotosOperator(TikTokPublishOperator):
         poll_interval: float = 30.0,
         wait_timeout: float = 24 * 3600.0,
         dry_run: bool = False,
+        if_published: str = "skip",
+        if_unconfirmed: str = "fail",
+        max_wait: float | None = DEFAULT_MAX_WAIT,
+        cancel_on_kill: bool = False,
+        replace_hung_pull: bool = False,
         tiktok_conn_id: str = "tiktok_default",
         **kwargs: Any,
     ) -> None:
@@ -226,6 +263,11 @@ class TikTokPublishPhotosOperator(TikTokPublishOperator):
             poll_interval=poll_interval,
             wait_timeout=wait_timeout,
             dry_run=dry_run,
+            if_published=if_published,
+            if_unconfirmed=if_unconfirmed,
+            max_wait=max_wait,
+            cancel_on_kill=cancel_on_kill,
+            replace_hung_pull=replace_hung_pull,
             tiktok_conn_id=tiktok_conn_id,
             **kwargs,
         )
@@ -244,9 +286,9 @@ class TikTokPublishPhotosOperator(TikTokPublishOperator):
         self.aspect_ratio = aspect_ratio
         self.background = background
 
-    def publish(self, given: dict[str, Any]) -> str | None:
-        """Prepare the photos, and start the publish; see :meth:`TikTokPublishOperator.publish`."""
-        from airflow_provider_tiktok.publishing.photos import publish_photos
+    def post(self, given: dict[str, Any]) -> Post:
+        """Give the carousel; see :meth:`TikTokPublishOperator.post`."""
+        from airflow_provider_tiktok.publishing.photos import PhotoCarousel
         from airflow_provider_tiktok.publishing.request import read_photos_request
 
-        return publish_photos(self.hook, read_photos_request(given))
+        return PhotoCarousel(self.hook, read_photos_request(given))

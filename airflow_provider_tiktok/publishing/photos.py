@@ -1,5 +1,5 @@
 """
-Publishes one photo carousel, which TikTok can only pull.
+A photo carousel, which TikTok can only pull.
 
 Every photo is fetched and made right before TikTok is asked anything, since one bad photo fails a whole
 carousel without being named. What is not seen under the public prefix, or had to be changed, is staged.
@@ -16,6 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from airflow_provider_tiktok.api import endpoints
+from airflow_provider_tiktok.api.client import Guard
 from airflow_provider_tiktok.api.models import PhotoPost, PostMode, PublishInit
 from airflow_provider_tiktok.exceptions import TikTokMediaError
 from airflow_provider_tiktok.media.carousel import prepare_pictures
@@ -24,14 +26,7 @@ from airflow_provider_tiktok.media.image import Picture
 from airflow_provider_tiktok.media.public import check_pullable
 from airflow_provider_tiktok.media.source import open_source
 from airflow_provider_tiktok.publishing.checks import check_scope, fit_photos_to_creator
-from airflow_provider_tiktok.publishing.pull import (
-    check_hosting,
-    is_shown,
-    media_access,
-    opened_host,
-    start_pull,
-    start_staged_pull,
-)
+from airflow_provider_tiktok.publishing.pull import Pulled, check_hosting, is_shown, media_access
 from airflow_provider_tiktok.publishing.request import PhotosRequest
 
 if TYPE_CHECKING:
@@ -39,23 +34,36 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_THESE = "these photos"
 
-
-def publish_photos(hook: TikTokHook, request: PhotosRequest) -> str | None:
+class PhotoCarousel(Pulled):
     """
-    Prepare the photos, check what only TikTok can tell, stage what TikTok could not pull, start the publish.
+    A carousel; see :class:`~airflow_provider_tiktok.publishing.post.Post`.
 
     :param hook: of the account
     :param request: read and checked already
-    :return: the ``publish_id``; None after a dry run
-    :raises TikTokMediaError: names every photo that cannot be posted, and why
-    :raises TikTokError: the subclass says whether anything can have been posted
     """
-    if not all(is_shown(hook, photo) for photo in request.photos):
-        check_hosting(hook, "A photo that is not under media_public_base_url")
-    # a folder that cannot be emptied must not fail a task whose post is out
-    with TemporaryDirectory(prefix="tiktok-photos-", ignore_cleanup_errors=True) as folder:
+
+    what = "these photos"
+
+    def __init__(self, hook: TikTokHook, request: PhotosRequest) -> None:
+        super().__init__(hook, request.post_mode)
+        self._request = request
+        self._post: PhotoPost | None = None
+        self._photos: list[tuple[str, Picture, bool]] = []
+
+    def media(self) -> str:
+        """Give the addresses."""
+        return "\n".join(self._request.photos)
+
+    def check(self) -> str:
+        """Make every photo right, name every one that cannot be used, and check what only TikTok can tell."""
+        hook, request = self._hook, self._request
+        if not all(is_shown(hook, photo) for photo in request.photos):
+            check_hosting(hook, "A photo that is not under media_public_base_url")
+        # a folder that cannot be emptied must not fail a task whose post is out
+        folder = self._stack.enter_context(
+            TemporaryDirectory(prefix="tiktok-photos-", ignore_cleanup_errors=True)
+        )
         opener = partial(open_source, access=media_access(hook))
         pictures = prepare_pictures(request.photos, opener, Path(folder), request.style)
         staged = [
@@ -65,18 +73,26 @@ def publish_photos(hook: TikTokHook, request: PhotosRequest) -> str | None:
         if any(staged):
             check_hosting(hook, "A photo that had to be changed")
         _check_shown(hook, request, pictures, staged)
-        post = _checked_post(hook, request)
-        if request.dry_run:
-            log.info(
-                "Dry run: all checks passed, nothing was sent. It would be a %s of %d photos, %d of them "
-                "staged, with %s.",
-                request.post_mode,
-                len(pictures),
-                sum(staged),
-                post,
-            )
-            return None
-        return _start(hook, request, post, [*zip(request.photos, pictures, staged, strict=True)])
+        self._post = _checked_post(hook, request)
+        self._photos = [*zip(request.photos, pictures, staged, strict=True)]
+        count = f"{len(pictures)} photos, {sum(staged)} of them staged"
+        return f"a {request.post_mode} of {count}, with {self._post}"
+
+    def _files(self) -> Sequence[Stageable]:
+        return [
+            Stageable(picture.name, picture.content_type, picture.size, partial(FileIO, picture.path))
+            for _, picture, is_staged in self._photos
+            if is_staged
+        ]
+
+    def _call(self, urls: tuple[str, ...], guard: Guard) -> PublishInit:
+        if self._post is None:
+            self.check()
+        assert self._post is not None  # noqa: S101 - check() has set it
+        fresh = iter(urls)
+        images = tuple(next(fresh) if is_staged else uri for uri, _, is_staged in self._photos)
+        call = endpoints.content_init(replace(self._post, photo_images=images), self._request.post_mode)
+        return self._hook.call(call, guard)
 
 
 def _both(request: PhotosRequest, pictures: Sequence[Picture]) -> list[tuple[str, Picture]]:
@@ -124,23 +140,3 @@ def _checked_post(hook: TikTokHook, request: PhotosRequest) -> PhotoPost:
     post = fit_photos_to_creator(request.post, creator, disable_comment=request.disable_comment)
     log.info("Creator %s (@%s), privacy_level %s.", creator.nickname, creator.username, post.privacy_level)
     return post
-
-
-def _start(
-    hook: TikTokHook, request: PhotosRequest, post: PhotoPost, photos: list[tuple[str, Picture, bool]]
-) -> str:
-    files = [
-        Stageable(picture.name, picture.content_type, picture.size, partial(FileIO, picture.path))
-        for _, picture, is_staged in photos
-        if is_staged
-    ]
-
-    def init(urls: Sequence[str]) -> PublishInit:
-        fresh = iter(urls)
-        images = tuple(next(fresh) if is_staged else uri for uri, _, is_staged in photos)
-        return hook.content_init(replace(post, photo_images=images), request.post_mode)
-
-    if not files:
-        return start_pull(lambda: init(()), _THESE)
-    with opened_host(hook) as host:
-        return start_staged_pull(host, files, init, _THESE)

@@ -1,7 +1,6 @@
 """
-A publish that TikTok pulls, which its init alone posts.
+What TikTok pulls: seen as TikTok would see it, put where it can, and taken away at the end.
 
-Where that init's answer is lost, nobody can know whether TikTok has taken it, and nothing here posts twice.
 Sources: Media Transfer Guide (2026-09-11).
 """
 
@@ -9,29 +8,27 @@ from __future__ import annotations
 
 import logging
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowTaskTimeout
-
-from airflow_provider_tiktok.api.models import PublishInit
+from airflow_provider_tiktok.api.client import Guard
+from airflow_provider_tiktok.api.models import PostMode, PublishInit
 from airflow_provider_tiktok.exceptions import (
     TikTokConfigError,
     TikTokError,
     TikTokInputError,
     TikTokMediaReadError,
-    TikTokNoAnswerError,
-    TikTokProtocolError,
-    TikTokServerError,
-    TikTokUnconfirmedError,
 )
 from airflow_provider_tiktok.media.address import resolve
 from airflow_provider_tiktok.media.aws import BRIEF, PATIENT, Patience
-from airflow_provider_tiktok.media.hosting import MediaHost, Stageable
+from airflow_provider_tiktok.media.hosting import MediaHost, Stageable, Staged
 from airflow_provider_tiktok.media.public import check_pullable, url_fault
 from airflow_provider_tiktok.media.source import MediaAccess, open_host
-from airflow_provider_tiktok.publishing.started import started
+from airflow_provider_tiktok.publishing.decision import Fence
+from airflow_provider_tiktok.publishing.ledger import Record, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,62 +140,85 @@ def _resolve(host: str, port: int) -> list[str]:
         raise socket.gaierror(socket.EAI_AGAIN, error.strerror or type(error).__name__) from None
 
 
-def start_pull(init: Callable[[], PublishInit], what: str) -> str:
+class Pulled(ABC):
     """
-    Start a publish that TikTok pulls.
+    What TikTok pulls, from where it lies or from the account's bucket.
 
-    :param init: makes the init, for a direct post or a draft
-    :param what: is published, for the error
-    :return: the ``publish_id``
-    :raises TikTokUnconfirmedError: TikTok may or may not have taken it
+    A :class:`~airflow_provider_tiktok.publishing.post.Post`. What was staged goes as soon as it is known that TikTok has not taken it. Once it has, it stays until
+    somebody sees the publish end; what nobody sees to is the sweep's.
+
+    :param hook: of the account
+    :param post_mode: post, or draft
     """
-    try:
-        return init().publish_id
-    except (TikTokNoAnswerError, TikTokServerError, TikTokProtocolError, AirflowTaskTimeout) as error:
-        raise TikTokUnconfirmedError(
-            f"PULL_FROM_URL: TikTok may have taken {what} or not, and a second try might post it twice. "
-            "Look in the creator's profile, drafts and inbox; if it is not there after an hour, clear the "
-            f"task. What happened: {error}"
-        ) from error
 
+    what = ""
+    fence = Fence.NONE
 
-def start_staged_pull(
-    host: MediaHost,
-    files: Sequence[Stageable],
-    init: Callable[[tuple[str, ...]], PublishInit],
-    what: str,
-) -> str:
-    """
-    Put files where TikTok can pull them, and start the publish.
+    def __init__(self, hook: TikTokHook, post_mode: PostMode) -> None:
+        self.post_mode = post_mode
+        self._hook = hook
+        self._stack = ExitStack()
+        self._host: MediaHost | None = None
+        self._staged: Staged | None = None
 
-    The files go as soon as it is known that TikTok has not taken them. Once it has, they stay until somebody
-    sees the publish end; what nobody sees to is the sweep's.
+    @abstractmethod
+    def media(self) -> str:
+        """Give the identity of the bytes: the addresses that they were given by."""
 
-    :param host: the bucket
-    :param files: what is to be pulled
-    :param init: makes the init from the files' URLs
-    :param what: is published, for errors
-    :return: the ``publish_id``
-    :raises TikTokMediaError: TikTok could not pull one of them
-    :raises TikTokUnconfirmedError: TikTok may or may not have taken it
-    """
-    staged = host.stage(files)
-    try:
-        publish_id = start_pull(lambda: init(staged.urls), what)
-    except TikTokUnconfirmedError:
-        log.warning("What was staged stays, since TikTok may be pulling it; the sweep removes it.")
-        raise
-    except TikTokError:
-        host.remove(staged.folder)
-        raise
-    with started(publish_id):
+    @abstractmethod
+    def check(self) -> str:
+        """Check what only TikTok and the media can tell."""
+
+    @abstractmethod
+    def _files(self) -> Sequence[Stageable]:
+        """Give what has to be staged."""
+
+    @abstractmethod
+    def _call(self, urls: tuple[str, ...], guard: Guard) -> PublishInit:
+        """Begin the publish, with the URLs of what was staged."""
+
+    def stage(self) -> None:
+        """
+        Put files where TikTok can pull them.
+
+        :raises TikTokMediaError: TikTok could not pull one of them
+        """
+        if self._staged is None and (files := self._files()):
+            self._host = self._host or self._stack.enter_context(opened_host(self._hook))
+            self._staged = self._host.stage(files)
+
+    def init(self, guard: Guard) -> PublishInit:
+        """Begin the publish."""
+        return self._call(self._staged.urls if self._staged else (), guard)
+
+    def planned(self, record: Record) -> Record:
+        """Nothing is cut; TikTok has all that it needs."""
+        return replace(record, stage=Stage.SUBMITTED, submitted=record.began)
+
+    def send(self, record: Record, url: str, start: int | None, seal: Callable[[], None]) -> NoReturn:
+        """Nothing is sent."""
+        raise NotImplementedError("TikTok pulls it")
+
+    def accepted(self, publish_id: str) -> None:
+        """Note what the publish pulls from, for whoever sees it end."""
+        if self._host is None or self._staged is None:
+            return
         try:
-            host.remember(publish_id, staged)
+            self._host.remember(publish_id, self._staged)
         except TikTokError as error:  # the post is on its way, and must not fail for this
             log.warning(
                 "Publish %s: only the sweep will remove what was staged for it: %s", publish_id, error
             )
-    return publish_id
+
+    def unwanted(self) -> None:
+        """Take away what was staged."""
+        if self._host is not None and self._staged is not None:
+            staged, self._staged = self._staged, None
+            self._host.remove(staged.folder)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self._stack.close()
 
 
 def release(hook: TikTokHook, publish_id: str) -> None:

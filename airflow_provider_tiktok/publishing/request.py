@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from airflow_provider_tiktok.api.chunks import TARGET
@@ -188,6 +189,54 @@ def read_waiting(given: Mapping[str, Any]) -> Waiting | None:
         as_bool("deferrable", given["deferrable"]) or False,
     )
     return waiting if as_bool("wait_for_completion", given["wait_for_completion"]) else None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """
+    What a user has decided about posts that were made, or may have been.
+
+    :param republish: post again what was posted, once a person has cleared the task
+    :param republish_unconfirmed: post again what may have been posted
+    :param replace_hung: cancel a pull that hangs, and make it anew
+    :param cancels: an ending task cancels its publish, where TikTok can
+    :param max_wait: seconds to wait for a place without the account making progress; None = for ever
+    """
+
+    republish: bool = False
+    republish_unconfirmed: bool = False
+    replace_hung: bool = False
+    cancels: bool = False
+    max_wait: float | None = None
+
+
+class _IfPublished(StrEnum):
+    SKIP = "skip"
+    REPUBLISH = "republish"
+
+
+class _IfUnconfirmed(StrEnum):
+    FAIL = "fail"
+    REPUBLISH = "republish"
+
+
+def read_rules(given: Mapping[str, Any]) -> Rules:
+    """
+    Read what a user has decided about posts that were made, or may have been.
+
+    :param given: the rendered arguments, by name
+    :raises TikTokInputError: one cannot be used
+    """
+    published = as_choice("if_published", given["if_published"], _IfPublished)
+    unconfirmed = as_choice("if_unconfirmed", given["if_unconfirmed"], _IfUnconfirmed)
+    max_wait = given["max_wait"]
+    return Rules(
+        republish=published is _IfPublished.REPUBLISH,
+        republish_unconfirmed=unconfirmed is _IfUnconfirmed.REPUBLISH,
+        replace_hung=as_bool("replace_hung_pull", given["replace_hung_pull"]) or False,
+        cancels=as_bool("cancel_on_kill", given["cancel_on_kill"]) or False,
+        max_wait=None if max_wait in (None, "", "None") else as_seconds("max_wait", max_wait),
+    )
 
 
 def _privacy_level(given: Mapping[str, Any]) -> PrivacyLevel:

@@ -27,6 +27,17 @@ def publish_result(hook: TikTokHook, publish_id: str, status: PublishStatus) -> 
     release(hook, publish_id)
     if error := failure(publish_id, status):
         raise error
+    return described(hook, publish_id, status)
+
+
+def described(hook: TikTokHook, publish_id: str, status: PublishStatus) -> dict[str, Any]:
+    """
+    Give the XCom value of a publish that has ended well.
+
+    :param hook: of the account, asked for the creator's name where there is a public post
+    :param publish_id: of the publish
+    :param status: the one that ended the waiting
+    """
     return {
         "publish_id": publish_id,
         "status": status.status,

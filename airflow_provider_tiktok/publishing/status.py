@@ -22,7 +22,7 @@ from airflow_provider_tiktok.exceptions import (
     TikTokServerError,
     TikTokStoreError,
     TikTokTransportError,
-    TikTokUnconfirmedError,
+    TikTokUnfinishedError,
     answer_error,
 )
 
@@ -100,6 +100,8 @@ class Watch:
     :param wait_for_creator: as in :func:`is_finished`
     :param wait_for_post_id: as in :func:`is_finished`
     :param waited: seconds that were waited already, by processes before this one
+    :param stuck_at: seconds since 1970 from which on a publish that is not over is handed back as it is; None =
+        never
     """
 
     def __init__(
@@ -109,7 +111,9 @@ class Watch:
         wait_for_creator: bool = False,
         wait_for_post_id: bool = False,
         waited: float = 0.0,
+        stuck_at: float | None = None,
     ) -> None:
+        self._stuck_at = stuck_at
         self._longest = max(SHORTEST_PAUSE, poll_interval)
         self._pause = min(FIRST_PAUSE, self._longest)
         self._finish = {"wait_for_creator": wait_for_creator, "wait_for_post_id": wait_for_post_id}
@@ -131,7 +135,10 @@ class Watch:
 
         :param status: as TikTok told it
         """
-        return is_finished(status, **self._finish)
+        return is_finished(status, **self._finish) or self._is_stuck()
+
+    def _is_stuck(self) -> bool:
+        return self._stuck_at is not None and time.time() >= self._stuck_at
 
     def is_passing(self, error: TikTokError) -> bool:
         """
@@ -152,7 +159,7 @@ def wait(hook: TikTokHook, publish_id: str, watch: Watch, *, timeout: float) -> 
     :param publish_id: of the publish
     :param watch: how to wait
     :param timeout: seconds to wait at most
-    :raises TikTokUnconfirmedError: it is not over by then
+    :raises TikTokUnfinishedError: it is not over by then
     :raises TikTokError: it cannot be asked for
     """
     while watch.seconds < timeout:
@@ -167,6 +174,7 @@ def wait(hook: TikTokHook, publish_id: str, watch: Watch, *, timeout: float) -> 
         if watch.is_over(status):
             return status
         log.info("Publish %s: %s.", publish_id, status.status)
-    raise TikTokUnconfirmedError(
-        f"Publish {publish_id}: not finished after {timeout:g} s; it goes on at TikTok."
+    raise TikTokUnfinishedError(
+        f"Publish {publish_id}: not finished after {timeout:g} s; it goes on at TikTok. The record is kept: a "
+        "retry goes on waiting for it, and posts nothing anew."
     )

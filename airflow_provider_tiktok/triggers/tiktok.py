@@ -35,6 +35,7 @@ class TikTokPublishStatusTrigger(BaseTrigger):
     :param poll_interval: longest pause between two looks, in seconds; the first is about 5
     :param wait_for_creator: a draft in the creator's inbox is not enough; wait until it is posted
     :param wait_for_post_id: wait until TikTok names the public post, which it never does for private ones
+    :param stuck_at: seconds since 1970 from which on a publish that is not over is handed back as it is
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class TikTokPublishStatusTrigger(BaseTrigger):
         poll_interval: float = DEFAULT_POLL_INTERVAL,
         wait_for_creator: bool = False,
         wait_for_post_id: bool = False,
+        stuck_at: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.tiktok_conn_id = tiktok_conn_id
@@ -51,10 +53,18 @@ class TikTokPublishStatusTrigger(BaseTrigger):
         self.poll_interval = poll_interval
         self.wait_for_creator = wait_for_creator
         self.wait_for_post_id = wait_for_post_id
+        self.stuck_at = stuck_at
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give what Airflow needs to make this trigger again: plain values, no secret."""
-        names = ("tiktok_conn_id", "publish_id", "poll_interval", "wait_for_creator", "wait_for_post_id")
+        names = (
+            "tiktok_conn_id",
+            "publish_id",
+            "poll_interval",
+            "wait_for_creator",
+            "wait_for_post_id",
+            "stuck_at",
+        )
         path = f"{type(self).__module__}.{type(self).__qualname__}"
         return path, {name: getattr(self, name) for name in names}
 
@@ -64,6 +74,7 @@ class TikTokPublishStatusTrigger(BaseTrigger):
             self.poll_interval,
             wait_for_creator=self.wait_for_creator,
             wait_for_post_id=self.wait_for_post_id,
+            stuck_at=self.stuck_at,
         )
         try:
             event = await self._wait(watch)

@@ -1,0 +1,345 @@
+"""
+The record of a task instance's publishes, generation by generation: a new init is a new generation.
+
+A retry, or a second process of the same task, finds here what has been begun, and goes on with it. Kept in
+the task's own state store on Airflow 3.3 and newer, below in Variables whose names are made of dag, run, task
+and map index. Every key belongs to one generation, so that a late write of an earlier one harms nobody. The
+mark before the last range has a key of its own: nothing that is written beside it can take it away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_tiktok import register
+from airflow_provider_tiktok.auth.account import Account
+from airflow_provider_tiktok.auth.cipher import UnreadableError, seal, unseal
+from airflow_provider_tiktok.exceptions import TikTokStoreError
+
+_FORMAT = 1
+_PURPOSE = "upload"
+
+
+class Stage(StrEnum):
+    """How far a generation has come."""
+
+    INTENT = "intent"
+    """The init of a pull is about to be made, or was made and its answer lost."""
+    NOTHING_SENT = "nothing sent"
+    """The init has not left."""
+    REFUSED = "refused"
+    """TikTok has refused the init, with a code."""
+    PUBLISH = "publish"
+    """TikTok has begun a publish; of an upload, bytes are missing."""
+    SUBMITTED = "submitted"
+    """TikTok has all that it needs."""
+    COMPLETE = "complete"
+    """Posted."""
+    INBOX = "inbox"
+    """In the creator's inbox."""
+    FAILED = "failed"
+    """TikTok has given it up, with a reason."""
+    GONE = "gone"
+    """An upload that can no longer be finished: nothing was posted."""
+    UNCONFIRMED = "unconfirmed"
+    """It cannot be known whether this was posted."""
+
+
+#: Stages at which the publish is not over; all others are ends, after which a new generation may follow.
+OPEN = frozenset({Stage.INTENT, Stage.PUBLISH, Stage.SUBMITTED})
+
+
+@dataclass(frozen=True)
+class Record:
+    """
+    One generation.
+
+    :param generation: counted from 1
+    :param stage: how far it has come
+    :param episode: ``max_tries`` of the task instance: it changes when a person clears the task, and not
+        with a retry
+    :param request: a short digest of each argument
+    :param media: the identity of the bytes
+    :param began: seconds since 1970, before the init
+    :param publish_id: from the init
+    :param submitted: seconds since 1970 since when TikTok has everything; 0 = not yet
+    :param code: TikTok's, of a refusal or failure
+    :param log_id: beside it
+    :param cancels: a cancel may be ours
+    :param size: bytes of an upload
+    :param chunk_size: bytes of each of its ranges but the last
+    :param chunks: how many ranges
+    """
+
+    generation: int
+    stage: Stage
+    episode: int = 0
+    request: Mapping[str, str] = field(default_factory=dict)
+    media: str = ""
+    began: float = 0.0
+    publish_id: str = ""
+    submitted: float = 0.0
+    code: str = ""
+    log_id: str = ""
+    cancels: bool = False
+    size: int = 0
+    chunk_size: int = 0
+    chunks: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the publish is not over."""
+        return self.stage in OPEN
+
+
+_FIELDS = {each.name for each in fields(Record)}
+
+
+@dataclass(frozen=True)
+class TaskKey:
+    """
+    Which task instance this is.
+
+    :param dag_id: its DAG
+    :param run_id: its run
+    :param task_id: its task
+    :param map_index: -1 for one that is not mapped
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+
+    @property
+    def digest(self) -> str:
+        """Its name where others are named, too: any characters in ids, any length."""
+        text = json.dumps([self.dag_id, self.run_id, self.task_id, self.map_index])
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class Ledger:
+    """
+    Reads and writes the record of one task instance.
+
+    :param key: which task instance
+    :param values: where it is kept
+    :param prefix: of the names of its values there
+    """
+
+    def __init__(self, key: TaskKey, values: register.Register, prefix: str) -> None:
+        self.key, self.values, self._prefix = key, values, prefix
+
+    def read(self, generation: int) -> Record | None:
+        """
+        Give a generation's record.
+
+        :param generation: counted from 1
+        :return: None only if it is proven that there is none
+        :raises TikTokStoreError: it cannot be told
+        """
+        name = self._name(generation)
+        text = self.values.read(name)
+        return None if text is None else _record_of(text, name)
+
+    def peek(self, generation: int) -> Record | None:
+        """
+        Give a generation's record, or None where there may be one all the same: it costs one look.
+
+        :param generation: counted from 1
+        """
+        try:
+            text = self.values.peek(self._name(generation))
+            return None if text is None else _record_of(text, self._name(generation))
+        except TikTokStoreError:
+            return None
+
+    def latest(self) -> list[Record]:
+        """Give all generations, the latest last; raises as :meth:`read` does."""
+        found: list[Record] = []
+        while not (found and found[-1].is_open):
+            record = self.read(len(found) + 1)
+            if record is None:
+                break
+            found.append(record)
+        return found
+
+    def write(self, record: Record) -> Record:
+        """
+        Keep a record, and see that it is there.
+
+        :param record: replaces the one of its generation
+        :raises TikTokStoreError: it is not proven that it is kept
+        """
+        whose = {name: getattr(self.key, name) for name in ("dag_id", "run_id", "task_id", "map_index")}
+        self.values.write(
+            self._name(record.generation), json.dumps({"format": _FORMAT, **asdict(record), "task": whose})
+        )
+        return record
+
+    def claim_key(self, generation: int) -> str:
+        """
+        Name the claim of a generation.
+
+        :param generation: counted from 1
+        """
+        return f"{self._name(generation)}__claim"
+
+    def sealed(self, generation: int) -> str | None:
+        """
+        Give the ``publish_id`` whose last range may have been sent; None if there is surely none.
+
+        :param generation: counted from 1
+        :raises TikTokStoreError: it cannot be told
+        """
+        return self.values.read(self._sealing(generation))
+
+    def seal(self, record: Record) -> None:
+        """
+        Note, before the last range is sent, that it may have been.
+
+        :param record: of the publish
+        :raises TikTokStoreError: it is not proven that this is kept: the last range must not be sent
+        """
+        self.values.write(self._sealing(record.generation), record.publish_id)
+
+    def keep_url(self, account: Account, generation: int, publish_id: str, url: str) -> None:
+        """
+        Keep the address of an upload, encrypted: who has it may upload.
+
+        :param account: whose client secret encrypts
+        :param generation: counted from 1
+        :param publish_id: of the publish
+        :param url: from the init
+        :raises TikTokStoreError: it is not proven that it is kept
+        """
+        sealed = seal(account, _PURPOSE, json.dumps([publish_id, url]))
+        register.write(self._url_key(generation), sealed)
+
+    def url(self, account: Account, record: Record) -> str:
+        """
+        Give the address of an upload.
+
+        :param account: whose client secret it was encrypted with
+        :param record: of the publish
+        :return: empty if it is not there any more, or cannot be read
+        :raises TikTokStoreError: it cannot be told
+        """
+        sealed = register.read(self._url_key(record.generation))
+        try:
+            publish_id, url = json.loads(unseal(account, _PURPOSE, sealed or ""))
+        except (UnreadableError, ValueError, TypeError):
+            return ""
+        return str(url) if publish_id == record.publish_id else ""
+
+    def forget_url(self, generation: int) -> None:
+        """
+        Remove the address of an upload that has ended; what cannot be removed is the sweep's.
+
+        :param generation: counted from 1
+        """
+        register.remove(self._url_key(generation))
+
+    def forget_claim(self, generation: int) -> None:
+        """
+        Tidy the claim of a generation away whose record reads back.
+
+        :param generation: counted from 1
+        """
+        self.values.remove(self.claim_key(generation))
+
+    def _name(self, generation: int) -> str:
+        return f"{self._prefix}__{generation}"
+
+    def _sealing(self, generation: int) -> str:
+        return f"{self._name(generation)}__sealing"
+
+    def _url_key(self, generation: int) -> str:
+        # never in the task's state, which is shown to whoever may see the task
+        return f"tiktok_upload__{self.key.digest}__{generation}"
+
+
+def open_ledger(context: Any) -> Ledger:
+    """
+    Open the record of the task instance that runs.
+
+    :param context: of the task
+    """
+    key = task_key(context)
+    accessor = context.get("task_state_store")
+    if accessor is not None and not _cleared_on_success():
+        return Ledger(key, register.TaskState(accessor), "tiktok_post")
+    return Ledger(key, register.VARIABLES, f"tiktok_post__{key.digest}")
+
+
+def task_key(context: Any) -> TaskKey:
+    """
+    Name the task instance that runs.
+
+    :param context: of the task
+    """
+    ti = context["ti"]
+    return TaskKey(str(ti.dag_id), str(ti.run_id), str(ti.task_id), int(ti.map_index))
+
+
+def episode(context: Any) -> int:
+    """
+    Tell one run of a task, with its retries, from the next, for which a person has cleared it.
+
+    :param context: of the task
+    """
+    return int(getattr(context["ti"], "max_tries", None) or 0)
+
+
+def _cleared_on_success() -> bool:
+    """Tell whether Airflow forgets a task's state with its success: then a cleared task would post again."""
+    return bool(conf.getboolean("state_store", "clear_on_success", fallback=False))
+
+
+def _record_of(text: str, name: str) -> Record:
+    try:
+        given: dict[str, Any] = json.loads(text)
+        stage = Stage(given["stage"])
+        return Record(**{**{each: given[each] for each in _FIELDS & given.keys()}, "stage": stage})
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise TikTokStoreError(
+            f"The record {name} of what this task has posted cannot be read: something else has written to "
+            "its place, or a newer release of this provider has. Nothing is posted on a guess."
+        ) from None
+
+
+def digests(arguments: Mapping[str, Any]) -> dict[str, str]:
+    """
+    Give a short digest of each argument, so that a change is noticed, and can be named, without its text.
+
+    :param arguments: by name
+    """
+    return {name: _digest(value) for name, value in arguments.items()}
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:12]
+
+
+def bytes_identity(size: int, read: Callable[[int, int], bytes], sample: int = 65536) -> str:
+    """
+    Tell one file from another by its size, beginning, middle and end: a few hundred KB of any size.
+
+    A video that is rendered anew differs in its index, which lies at its beginning or end.
+
+    :param size: bytes
+    :param read: gives bytes, from a start, of a length
+    :param sample: bytes of each of the three
+    """
+    made = hashlib.sha256(str(size).encode())
+    for start in sorted({0, max(0, (size - sample) // 2), max(0, size - sample)}):
+        made.update(read(start, min(sample, size - start)))
+    return made.hexdigest()[:32]

@@ -1,0 +1,164 @@
+"""
+Which of two processes that both found nothing a generation of the record belongs to.
+
+Decided by a claim. For a pull it guards the init. For an upload, whose init posts nothing, it guards only the
+record: it is taken beside the work, and has to be had before the last range is sent.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_tiktok.auth.account import Account
+from airflow_provider_tiktok.auth.flight import two_may_ask
+from airflow_provider_tiktok.claim import Claim, Held, Pace
+from airflow_provider_tiktok.exceptions import TikTokStoreError
+from airflow_provider_tiktok.publishing.ledger import Ledger, Record
+
+
+def publish_pace() -> Pace:
+    """Give the seconds of a publish's claim: 4, 5, 60 and 120, scaled by ``[tiktok] claim_write_seconds``."""
+    write = conf.getfloat("tiktok", "claim_write_seconds", fallback=8.0) / 2
+    return Pace(write, write * 1.25, write * 15, write * 30)
+
+
+def claim(ledger: Ledger, generation: int, stopped: Callable[[], bool] = lambda: False) -> Held | Record:
+    """
+    Wait until a generation is mine to make, or somebody has made it.
+
+    :param ledger: of the task instance
+    :param generation: counted from 1
+    :param stopped: whether nobody waits for it any more
+    :return: the right, or what stands in the record
+    :raises TikTokStoreError: neither could be had
+    """
+
+    def made() -> Record | None:
+        if stopped():
+            raise _Stopped
+        return ledger.peek(generation)
+
+    values = _Stoppable(ledger, stopped)
+    found = Claim(
+        ledger.claim_key(generation), publish_pace(), guards=f"publish {generation}", values=values
+    ).take(made)
+    if isinstance(found, Record):
+        return found
+    return ledger.read(generation) or found
+
+
+@dataclass(frozen=True)
+class _Stoppable:
+    """The register, until nobody waits any more: so a claim that is not needed ends at its next look."""
+
+    ledger: Ledger
+    stopped: Callable[[], bool]
+
+    def read(self, key: str, before: Callable[[], None] | None = None) -> str | None:
+        if self.stopped():
+            raise _Stopped
+        return self.ledger.values.read(key, before)
+
+    def put(self, key: str, value: str) -> None:
+        self.ledger.values.put(key, value)
+
+
+class _Stopped(Exception):  # noqa: N818 - no error: it ends a thread that is not needed
+    """Nobody waits for this any more."""
+
+
+class Ownership:
+    """
+    Makes an upload the record's, while its first bytes travel.
+
+    :param ledger: of the task instance
+    :param account: whose client secret encrypts the upload's address
+    :param generation: counted from 1
+    """
+
+    def __init__(self, ledger: Ledger, account: Account, generation: int) -> None:
+        self._ledger, self._account, self._generation = ledger, account, generation
+        self._offer: Future[tuple[Record, str]] = Future()
+        self._result: Future[Record] = Future()
+        self._found: Held | Record | None = None
+        self._stop = threading.Event()
+        self._beside = two_may_ask()
+
+    def start(self) -> None:
+        """
+        Begin to claim.
+
+        :raises TikTokStoreError: where only one thread may ask Airflow, the claim is waited for here
+        """
+        if not self._beside:
+            self._found = claim(self._ledger, self._generation)
+            return
+        run = contextvars.copy_context().run  # Airflow keeps there to whom a log line belongs
+        threading.Thread(target=run, args=(self._decide,), name="tiktok-claim", daemon=True).start()
+
+    def offer(self, record: Record, url: str) -> None:
+        """
+        Say which publish it would be.
+
+        :param record: of the publish that was begun
+        :param url: its address
+        """
+        self._offer.set_result((record, url))
+        if not self._beside:
+            self._decide()
+
+    def result(self) -> Record:
+        """
+        Wait until it is decided, and give the publish that the generation has.
+
+        :raises TikTokStoreError: it could not be decided: the last range must not be sent
+        """
+        return self._result.result()
+
+    def stop(self) -> None:
+        """Nobody waits for it any more."""
+        self._stop.set()
+        if not self._offer.done():
+            self._offer.set_exception(_Stopped())
+
+    def _decide(self) -> None:
+        try:
+            self._result.set_result(self._decided())
+        except Exception as error:  # whoever waits has to hear of it
+            self._result.set_exception(error)
+
+    def _decided(self) -> Record:
+        while True:
+            found = self._found or claim(self._ledger, self._generation, self._stop.is_set)
+            self._found = None
+            if isinstance(found, Record):
+                return found
+            record, url = self._offer.result()
+            if found.left() <= publish_pace().hold / 8:
+                continue  # the right has run out while the init was waited for
+            self._ledger.keep_url(self._account, self._generation, record.publish_id, url)
+            if found.left() <= 0:
+                continue
+            return self._ledger.write(record)
+
+
+def time_left(held: Held) -> float:
+    """
+    Give the seconds that a guarded request may take.
+
+    :param held: the right to make it
+    :raises TikTokStoreError: there are none: it must not be made
+    """
+    left = held.left() * 0.9
+    if left <= publish_pace().hold / 10:
+        raise TikTokStoreError(
+            "The right to publish ran out before TikTok could be asked: the machine or Airflow was too slow. "
+            "Nothing was sent; let the task be retried."
+        )
+    return left
