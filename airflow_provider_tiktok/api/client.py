@@ -26,6 +26,7 @@ from airflow_provider_tiktok.exceptions import (
     TikTokNothingSentError,
     TikTokRateLimitError,
     TikTokServerError,
+    TikTokStoreError,
     TikTokTokenError,
 )
 
@@ -91,6 +92,7 @@ def _flow(call: Call[T], policy: Policy) -> _Flow[T]:
     """Carry out a call: yields what is to be done, takes what came of it."""
     token = "" if call.form else (yield _NeedToken())
     renewed, repeats, minutes = False, 0, 0
+    met: TikTokError | None = None
     while True:
         try:
             answer: Answer = yield _request(call, policy, token)
@@ -107,7 +109,8 @@ def _flow(call: Call[T], policy: Policy) -> _Flow[T]:
             yield _Pause(policy.rate_window * random.uniform(0.5, 1.0))  # noqa: S311
         except TikTokError as error:
             if repeats >= policy.repeats or not _may_repeat(call, error):
-                raise
+                raise (met if met and isinstance(error, TikTokStoreError) else error) from None  # a guard's no
+            met = error
             yield _Pause(min(LONGEST_PAUSE, FIRST_PAUSE * 2**repeats) * random.uniform(0.5, 1.0))  # noqa: S311
             repeats += 1
 

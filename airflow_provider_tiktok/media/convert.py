@@ -50,8 +50,18 @@ _TYPES = {"JPEG": JPEG, "MPO": JPEG, "WEBP": WEBP}
 #: Bytes of a pixel, with the copy that some modes need before they can be scaled.
 _PIXEL_BYTES = {"1": 2, "L": 1, "RGB": 4, "CMYK": 4, "YCbCr": 4, "P": 5, "I;16": 10, "I;16B": 10, "F": 12}
 _OTHER_PIXEL_BYTES = 12
-#: What a decoder itself holds of each pixel: coefficients of all scans; canvases; samples of 32 bits.
-_DECODER_BYTES = {"progressive": 6, "WEBP": 12, "AVIF": 8, "HEIF": 8, "JPEG2000": 16}
+#: What else is held of each pixel, by format or entry of Pillow's ``info``: coefficients of all scans;
+#: canvases; samples of 32 bits; copies in which one colour is transparent, and in which it fades.
+_MORE_BYTES = {
+    "progressive": 6,
+    "transparency": 8,
+    "AVIF": 8,
+    "HEIF": 8,
+    "JPEG2000": 16,
+    "WEBP": 12,
+}
+#: Of each row: Pillow's pointers to it, in a picture and a copy. Much, if a row is one pixel.
+_ROW_BYTES = 16
 
 _ORIENTATION = 0x0112
 #: EXIF's orientation -> what makes the picture upright.
@@ -120,10 +130,8 @@ def _draft(image: Image.Image, style: PictureStyle) -> bool:
 def _cost(image: Image.Image, stored: Size) -> int:
     pixels, all_pixels = image.width * image.height, stored[0] * stored[1]
     own = _PIXEL_BYTES.get(image.mode, _OTHER_PIXEL_BYTES)
-    decoder = sum(
-        bytes_ for key, bytes_ in _DECODER_BYTES.items() if key == image.format or image.info.get(key)
-    )
-    return pixels * own + all_pixels * decoder
+    more = sum(bytes_ for key, bytes_ in _MORE_BYTES.items() if key == image.format or key in image.info)
+    return pixels * own + all_pixels * more + stored[1] * _ROW_BYTES
 
 
 def _orientation(image: Image.Image) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -131,6 +132,7 @@ class TikTokPublishOperator(BaseOperator):
     def _run(
         self, context: Context, *, told: Any = None, released: Any = None, place: Any = None
     ) -> str | None:
+        from airflow_provider_tiktok.publishing.post import dry_run
         from airflow_provider_tiktok.publishing.request import read_rules, read_waiting
 
         given = {name: getattr(self, name) for name in self.arguments}
@@ -138,8 +140,7 @@ class TikTokPublishOperator(BaseOperator):
         post = self.post(given)
         try:
             if as_bool("dry_run", self.dry_run):
-                self.log.info("Dry run: all checks passed, nothing was sent. It would be %s.", post.check())
-                return None
+                return dry_run(post)
             publisher = self._publisher(context, post, given, rules, self._place(context, place, released))
             try:
                 return self._published(context, publisher, waiting, self._told(publisher, told))
@@ -201,7 +202,7 @@ class TikTokPublishOperator(BaseOperator):
                 self._defer(standing.publish_id, waiting, stuck_at)
             watch = Watch(waiting.poll_interval, stuck_at=stuck_at)
             standing = publisher.stand(wait(self.hook, standing.publish_id, watch, timeout=waiting.timeout))
-        if waiting and standing.status:
+        if standing.status and (waiting or told):
             result = described(self.hook, standing.publish_id, standing.status)
             address = result["post_url"] or "no public address"
             self.log.info("Publish %s: %s, %s.", standing.publish_id, standing.status.status, address)
@@ -209,15 +210,23 @@ class TikTokPublishOperator(BaseOperator):
         return standing.publish_id
 
     def _ended_unrecorded(self, context: Context, event: Any) -> str | None:
-        """Take a trigger's word where the record is gone, as by a person: it must not be posted again."""
+        """Take a trigger's word where there is no record any more: it must not be posted again."""
+        from airflow_provider_tiktok.exceptions import TikTokError, TikTokStoreError, TikTokUnconfirmedError
         from airflow_provider_tiktok.publishing.events import read_event
         from airflow_provider_tiktok.publishing.ledger import open_ledger
         from airflow_provider_tiktok.publishing.result import publish_result
 
-        if open_ledger(context).latest():
-            return None
+        with suppress(TikTokStoreError):  # that it cannot be read now does not undo the post that it tells of
+            if open_ledger(context).latest():
+                return None
         try:
             publish_id, status = read_event(event)
+        except TikTokError as error:
+            raise TikTokUnconfirmedError(
+                f"A publish of this task was waited for, and nothing is known of it any more: {error} Nothing "
+                "was posted anew. Look in the creator's profile."
+            ) from error
+        try:
             context["ti"].xcom_push(key="publish_status", value=publish_result(self.hook, publish_id, status))
         finally:
             self.hook.close()

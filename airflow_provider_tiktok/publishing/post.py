@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +12,8 @@ from airflow_provider_tiktok.api.models import PostMode, PublishInit, PublishSta
 from airflow_provider_tiktok.api.upload import UploadEnd
 from airflow_provider_tiktok.publishing.decision import Fence
 from airflow_provider_tiktok.publishing.ledger import Record
+
+log = logging.getLogger(__name__)
 
 
 class Post(Protocol):
@@ -77,6 +80,15 @@ class Post(Protocol):
 
     def close(self) -> None:
         """Close what was opened."""
+
+
+def dry_run(post: Post) -> None:
+    """
+    Check everything, tell what would be sent, and send nothing.
+
+    :param post: what would be posted
+    """
+    log.info("Dry run: all checks passed, nothing was sent. It would be %s.", post.check())
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from airflow_provider_tiktok.exceptions import (
     TikTokInputError,
     TikTokStoreError,
     TikTokUnfinishedError,
+    TikTokUploadError,
     answer_error,
 )
 from airflow_provider_tiktok.publishing.begin import Beginning, unconfirmed
@@ -52,6 +53,8 @@ log = logging.getLogger(__name__)
 Answer: TypeAlias = "PublishStatus | TikTokError"
 #: Seconds between two questions where only an answer can tell what to do.
 ASK_PAUSES = (1, 2, 4, 8, 15, 30)
+#: How often a try goes on with an upload whose ranges seem to be taken, and are not.
+MOST_SENDS = 5
 
 
 @dataclass
@@ -77,6 +80,7 @@ class Publisher:
     beginning: Beginning
     _records: list[Record] = field(default_factory=list)
     _asks: int = 0
+    _sends: int = 0
 
     def stand(self, told: Answer | None = None) -> Standing:
         """
@@ -311,6 +315,12 @@ class Publisher:
 
     def _same(self, record: Record, answer: Answer) -> Standing | None:
         """Send what is missing; the last range may have been sent only if it says so."""
+        self._sends += 1
+        if self._sends > MOST_SENDS:
+            raise TikTokUploadError(
+                f"Publish {record.publish_id}: its bytes did not get through, though each range seemed to. Is "
+                "there a proxy that answers for TikTok? Nothing was posted."
+            )
         uploaded = answer.uploaded_bytes if isinstance(answer, PublishStatus) else None
         return self._sent(record, uploaded or 0)
 

@@ -56,13 +56,22 @@ class Sending:
         :return: None where the record has to be looked at again
         :raises TikTokUploadError: they did not get through; nothing was posted
         """
+        sealed = start is None
+
+        def seal() -> None:
+            nonlocal sealed
+            self._seal(record)
+            sealed = True
+
         try:
-            end = self.post.send(record, url, start, lambda: self._seal(record))
+            end = self.post.send(record, url, start, seal)
         except TikTokUploadGoneError as error:
             return self._gone(record, error)
         except OvertakenError:
             log.warning("Publish %s is left: another process of this task has one.", record.publish_id)
             return None
+        if not sealed:
+            return None  # somebody answered for TikTok, as a gateway may: bytes are surely missing
         if end is UploadEnd.ASK_STATUS and start is not None:
             end = self._settled(record, url)
         if end is UploadEnd.DONE:

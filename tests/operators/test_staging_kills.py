@@ -118,7 +118,9 @@ def test_nothing_is_left(
     with task(environment, photos) as process:
         until(lambda: moment(tiktok, bucket), process)
         process.kill()
-    assert bucket.listed(), "what the kill has left behind"
+    time.sleep(0.5)  # what was on its way to the bucket has arrived
+    left = set(bucket.listed())
+    assert left, "what the kill has left behind"
 
     tiktok.clear_faults()
     tiktok.knobs.processing_seconds = 0.0
@@ -127,5 +129,6 @@ def test_nothing_is_left(
     assert retry.returncode == 0, output
     own = [each for each in tiktok.publishes if each.status == "PUBLISH_COMPLETE"]
     assert own, "the retry has published"
+    assert set(bucket.listed()) <= left, "the retry has taken away what it has put there"
     sweep(bucket)
     assert bucket.listed() == []
