@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import wraps
@@ -130,6 +130,13 @@ class Steps:
 def is_read(step: Step) -> bool:
     """Tell whether a step reads what is kept."""
     return re.sub(r"^.*?: |store ", "", step.name).startswith(READING)
+
+
+def thinned(steps: Iterable[Step]) -> list[Step]:
+    """Give all steps, but of a read that is made again and again only the first two and the last."""
+    given = list(steps)
+    last = {step.name: step.nth for step in given}
+    return [step for step in given if not is_read(step) or step.nth <= 2 or step.nth == last[step.name]]
 
 
 def is_request(step: Step) -> bool:

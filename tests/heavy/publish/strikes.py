@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from airflow_provider_tiktok.exceptions import TikTokNoAnswerError
 from tests.heavy.publish.steps import Step, Steps, is_read
 
 SERVER_ERROR = b'{"data": {}, "error": {"code": "internal_error", "message": "", "log_id": "struck"}}'
+#: Longer than any claim lives here.
+OUTAGE_SECONDS = 8.0
 #: The last things that a process does.
 RETURN, DEFER = "return", "defer"
 
@@ -27,7 +30,7 @@ class Strike:
     What is done, and where.
 
     :param how: ``kill``, ``stop``; for requests ``lose`` (the answer) and ``500``; for reads ``raise`` and
-        ``hide`` (look empty), and ``outage``: from here on each read looks empty and each write is lost
+        ``hide`` (look empty), and ``outage``: for a while each read looks empty and each write is lost
     :param name: of the step
     :param nth: of the step
     :param moment: ``before``, ``during`` (an upload's range) or ``after`` the step
@@ -90,7 +93,7 @@ class Struck:
 
     def __init__(self, journal: Journal, strike: Strike | None, process: str) -> None:
         self._journal, self._strike, self._process = journal, strike, process
-        self._is_down = False
+        self._down_until = 0.0
 
     def do(self, publish: Callable[[], Any], phase: str = "") -> Any:
         """
@@ -121,13 +124,13 @@ class Struck:
     ) -> Any:
         self._journal.write(process=self._process, step=step.name, nth=step.nth, changes=step.changes)
         strike = self._strike
-        if self._is_down:
+        if time.monotonic() < self._down_until:
             return _without_database(step, do, args, kwargs)
         if strike is None or (strike.name, strike.nth) != (step.name, step.nth):
             return do(*args, **kwargs)
         self._journal.write(process=self._process, struck=str(strike))
         if strike.how == "outage":
-            self._is_down = True
+            self._down_until = time.monotonic() + OUTAGE_SECONDS
             return _without_database(step, do, args, kwargs)
         return _STRUCK[strike.how](strike, do, args, kwargs)
 

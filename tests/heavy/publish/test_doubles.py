@@ -16,13 +16,14 @@ import pytest
 from tests.heavy import report
 from tests.heavy.publish.bench import HOLD_SECONDS, Bench, Instance, at_once, until
 from tests.heavy.publish.kinds import KINDS, Kind, Made
+from tests.heavy.publish.steps import thinned
 from tests.heavy.publish.strikes import Strike
 
 pytestmark = [pytest.mark.integration, pytest.mark.heavy]
 
 SEED = 20261126
 #: Of two processes at once, for each kind.
-ROUNDS = 12
+ROUNDS = 6
 #: Between the starts of two processes: a part of what a publish takes.
 JITTER_SECONDS = 0.4
 #: Frozen between its last look at the clock and the init's bytes: nobody can help a publish without a fence.
@@ -111,7 +112,7 @@ def test_one_is_frozen(bench: Bench):
     given = [
         (instance.kind, Strike("stop", step.name, step.nth, "before"))
         for instance in at_once(unstruck, KINDS)
-        for step in instance.journal.steps()
+        for step in thinned(instance.journal.steps())
     ]
     rounds = at_once(frozen, given)
     tell("One process frozen (SIGSTOP) at each step, until the next try has ended", rounds)
