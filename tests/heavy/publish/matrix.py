@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.heavy.deployment import DATABASE, Deployment
 from tests.heavy.publish.kinds import Kind, Made, Media, made_by_creator
-from tests.heavy.publish.steps import Step, is_request
+from tests.heavy.publish.steps import Step, is_pacing, is_request
 from tests.heavy.publish.strikes import DEFER, RETURN, Journal, Strike, as_dict
 
 DAG_ID, OPERATORS = "publish_matrix", ("video", "photos")
@@ -129,7 +129,11 @@ def kills(steps: Iterable[Step]) -> list[Strike]:
     After a step that changes something and before the next one that does, all is the same for whoever comes
     later; so each such gap is struck once, right after the step that opens it.
     """
-    changing = [step for step in steps if step.changes or step.name.endswith((RETURN, DEFER))]
+    changing = [
+        step
+        for step in steps
+        if (step.changes or step.name.endswith((RETURN, DEFER))) and not is_pacing(step)
+    ]
     found = [Strike("kill", step.name, step.nth, "before") for step in changing[:1]]
     for step in changing:
         if step.name.startswith("upload"):

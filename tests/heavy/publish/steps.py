@@ -139,6 +139,11 @@ def thinned(steps: Iterable[Step]) -> list[Step]:
     return [step for step in given if not is_read(step) or step.nth <= 2 or step.nth == last[step.name]]
 
 
+def is_pacing(step: Step) -> bool:
+    """Tell whether a step only paces the tasks of an account."""
+    return step.name.endswith(" pace")
+
+
 def is_request(step: Step) -> bool:
     """Tell whether a step is a request to TikTok."""
     return re.sub(r"^.*?: ", "", step.name).split()[0] in ENDPOINTS.values()

@@ -14,7 +14,7 @@ import pytest
 from tests.heavy import report
 from tests.heavy.publish.bench import Bench, Instance, at_once
 from tests.heavy.publish.kinds import KINDS, Kind, Made
-from tests.heavy.publish.steps import is_read, thinned
+from tests.heavy.publish.steps import is_pacing, is_read, thinned
 from tests.heavy.publish.strikes import RETURN, Strike
 
 pytestmark = [pytest.mark.integration, pytest.mark.heavy]
@@ -22,8 +22,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.heavy]
 #: What happens to a read: it raises, or tells that nothing is there; or that and all that come after it do
 #: so while writes are lost, as with Airflow 3.0 to 3.2 while the database is down.
 WAYS = ("raise", "hide", "outage")
-#: Of all the tasks of an account: what paces them.
-NOT_OF_THE_RECORD = ("get pace", "keys pace")
 #: How the try before has ended.
 ENDED = Strike("kill", RETURN, 1, "before")
 INIT_MADE = Strike("kill", "init", 1, "after")
@@ -82,7 +80,7 @@ def test_no_read_that_fails_posts_twice(bench: Bench):
         (each.instance.kind, each.before, Strike(how, step.name, step.nth))
         for each in unstruck
         for step in thinned(each.instance.journal.steps("try 2" if each.before else "try 1"))
-        if is_read(step) and step.name not in NOT_OF_THE_RECORD
+        if is_read(step) and not is_pacing(step)
         for how in (WAYS if step.nth == 1 else WAYS[:2])
     ]
     rounds = at_once(lambda given: tried(bench, *given), struck)
