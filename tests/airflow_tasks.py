@@ -25,8 +25,11 @@ WAITING_MODULES = (
     "airflow_provider_tiktok.publishing.begin",
     "airflow_provider_tiktok.publishing.publisher",
     "airflow_provider_tiktok.publishing.sending",
+    "airflow_provider_tiktok.publishing.budget",
+    "airflow_provider_tiktok.publishing.monitor",
     "airflow_provider_tiktok.publishing.status",
     "airflow_provider_tiktok.publishing.turn",
+    "airflow_provider_tiktok.publishing.upload",
     "airflow_provider_tiktok.auth.grant",
     "airflow_provider_tiktok.auth.keeper",
     "airflow_provider_tiktok.auth.renewal",
@@ -56,6 +59,9 @@ class FakeClock:
         client = importlib.import_module("airflow_provider_tiktok.api.client")
         for module in (trigger, client):
             monkeypatch.setattr(module, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": self.asleep}))
+        monitor = importlib.import_module("airflow_provider_tiktok.publishing.monitor")
+        after = lambda one, seconds: self._turn_after(one, seconds)  # noqa: E731, PLW0108 - becomes a method
+        monkeypatch.setattr(monitor.Monitor, "_after", after)
 
     def monotonic(self) -> float:
         return time.monotonic() + self.ahead
@@ -80,6 +86,12 @@ class FakeClock:
     async def asleep(self, seconds: float) -> None:
         self.sleep(seconds)
         await asyncio.sleep(0)
+
+    def _turn_after(self, monitor: Any, seconds: float) -> asyncio.Handle:
+        """No pause of anybody's own, so it is not among them."""
+        self.ahead += seconds
+        self._advance(seconds)
+        return asyncio.get_running_loop().call_soon(monitor._give_more)
 
 
 class FakeVariables:
@@ -113,6 +125,28 @@ class FakeVariables:
     def delete(self, key: str) -> None:
         self._access()
         self.values.pop(key, None)
+
+
+class StoredVariables(FakeVariables):
+    """Airflow's Variables in a folder, for processes that come one after the other."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self._folder = Path(folder)
+        self._folder.mkdir(exist_ok=True)
+
+    def get(self, key: str) -> str:
+        try:
+            return (self._folder / key).read_text()
+        except FileNotFoundError:
+            raise KeyError(key) from None
+
+    def set(self, key: str, value: str) -> None:
+        (self._folder / f".{key}").write_text(value)
+        (self._folder / f".{key}").rename(self._folder / key)
+
+    def delete(self, key: str) -> None:
+        (self._folder / key).unlink(missing_ok=True)
 
 
 class FakeTi:

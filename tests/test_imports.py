@@ -28,12 +28,12 @@ ALLOWED: dict[str, set[str]] = {
     "claim": {"exceptions", "register"},
     "auth": {"exceptions", "api", "claim", "register"},
     "media": {"exceptions", "api"},
-    "publishing": {"exceptions", "api", "auth", "media", "register"},
+    "publishing": {"exceptions", "api", "auth", "claim", "media", "register"},
     "hooks": {"exceptions", "api", "auth", "media", "publishing"},
     "triggers": {"exceptions", "api", "publishing", "hooks"},
     "operators": {"exceptions", "api", "publishing", "hooks", "triggers"},
     "sensors": {"exceptions", "api", "publishing", "hooks", "triggers"},
-    "cli": {"exceptions", "api", "auth", "media", "register", "sandbox.knobs", "__init__"},
+    "cli": {"exceptions", "api", "auth", "media", "publishing", "register", "sandbox.knobs", "__init__"},
     "sandbox": {"api.models", "__init__"},
 }
 #: Modules that may import Airflow itself.
@@ -113,13 +113,14 @@ def test_who_talks_http(module: str) -> None:
 @pytest.mark.parametrize("module", [each for each in modules() if _layer(each) != "sandbox"])
 def test_who_touches_variables(module: str) -> None:
     found = {name for name in imports(module) if name.endswith((".Variable", ".task_state_store"))}
-    assert not found or module == "register"
+    # the command line stands beside the database, and lists there what `sweep` may remove
+    assert not found or module in ("register", "cli.database")
 
 
 def test_the_walk_finds_everything() -> None:
     assert {_layer(each) for each in modules()} == set(ALLOWED)
     assert f"{PACKAGE}.api.transport.Transport" in set(imports("publishing.upload"))
-    lazy = f"{PACKAGE}.publishing.video.publish_video"
+    lazy = f"{PACKAGE}.publishing.video.video_post"
     assert lazy in set(imports("operators.tiktok")), "also what is imported within a function"
 
 

@@ -109,7 +109,9 @@ def _flow(call: Call[T], policy: Policy) -> _Flow[T]:
             yield _Pause(policy.rate_window * random.uniform(0.5, 1.0))  # noqa: S311
         except TikTokError as error:
             if repeats >= policy.repeats or not _may_repeat(call, error):
-                raise (met if met and isinstance(error, TikTokStoreError) else error) from None  # a guard's no
+                raise (
+                    met if met and isinstance(error, TikTokStoreError) else error
+                ) from None  # a guard's no
             met = error
             yield _Pause(min(LONGEST_PAUSE, FIRST_PAUSE * 2**repeats) * random.uniform(0.5, 1.0))  # noqa: S311
             repeats += 1

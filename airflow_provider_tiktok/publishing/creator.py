@@ -41,12 +41,12 @@ def checked_video_init(hook: TikTokHook, request: VideoRequest, judge: Judge) ->
     check_scope(hook.granted_scope(), request.post_mode)
     if request.post is None:
         judge(None)
-        return lambda source, guard: hook.call(endpoints.inbox_init(source), guard), "no settings"
+        return lambda source, guard: hook.guarded(endpoints.inbox_init(source), guard), "no settings"
     creator = hook.creator_info()
     post = fit_to_creator(request.post, creator, disable=request.disable)
     judge(creator.max_video_post_duration_sec)
     log.info("Creator %s (@%s), privacy_level %s.", creator.nickname, creator.username, post.privacy_level)
-    return lambda source, guard: hook.call(endpoints.video_init(post, source), guard), str(post)
+    return lambda source, guard: hook.guarded(endpoints.video_init(post, source), guard), str(post)
 
 
 def judge_media(media: MediaSource, kind: str) -> Judge:

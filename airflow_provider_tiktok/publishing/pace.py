@@ -126,7 +126,7 @@ def new_place(context: Mapping[str, Any]) -> Place:
 
     :param context: of the task
     """
-    ti, run = context["ti"], context.get("dag_run")
+    ti, run = context.get("ti"), context.get("dag_run")
     moments = (
         context.get("logical_date"),
         *(getattr(run, name, None) for name in ("logical_date", "start_date", "run_after")),

@@ -92,7 +92,7 @@ class PhotoCarousel(Pulled):
         fresh = iter(urls)
         images = tuple(next(fresh) if is_staged else uri for uri, _, is_staged in self._photos)
         call = endpoints.content_init(replace(self._post, photo_images=images), self._request.post_mode)
-        return self._hook.call(call, guard)
+        return self._hook.guarded(call, guard)
 
 
 def _both(request: PhotosRequest, pictures: Sequence[Picture]) -> list[tuple[str, Picture]]:

@@ -92,7 +92,7 @@ def should_queue(hook: TikTokHook, context: Mapping[str, Any], post_mode: str) -
     :param post_mode: of the post
     """
     run_type = getattr(context.get("dag_run"), "run_type", "")
-    if getattr(context["ti"], "map_index", -1) > 0 or getattr(run_type, "value", run_type) == "backfill":
+    if getattr(context.get("ti"), "map_index", -1) > 0 or getattr(run_type, "value", run_type) == "backfill":
         return True
     trail = _look(hook.account)
     return trail is not None and trail.is_crowded(post_mode, windows_of(hook.account), time.time())

@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from airflow_provider_tiktok import exceptions as errors
 from airflow_provider_tiktok.api.chunks import ChunkPlan
-from airflow_provider_tiktok.api.models import FileUpload, PublishInit
+from airflow_provider_tiktok.api.client import Guard
+from airflow_provider_tiktok.api.models import FileUpload, PostMode, PublishInit, Source
 from airflow_provider_tiktok.exceptions import answer_error
+from airflow_provider_tiktok.hooks.tiktok import TikTokHook
+from airflow_provider_tiktok.publishing.ledger import Record, Stage
+from airflow_provider_tiktok.publishing.request import VideoRequest
 from airflow_provider_tiktok.publishing.upload import (
-    _init_upload,
+    VideoUpload,
     _missing_range,
     _refuses_chunks,
     _secrets_of,
 )
 
+Init = Callable[[FileUpload, Guard], PublishInit]
 
-def raising(error: BaseException) -> Callable[[FileUpload], PublishInit]:
-    def init(_: FileUpload) -> PublishInit:
-        raise error
+
+def video(init: Init, *plans: ChunkPlan) -> VideoUpload:
+    request = VideoRequest("a.mp4", PostMode.MEDIA_UPLOAD, Source.FILE_UPLOAD, None, {})
+    made = VideoUpload(TikTokHook(), request, lambda _: None)
+    made.__dict__["_plans"], made._init = plans, init  # as if everything had been checked
+    return made
+
+
+def asking(asked: list[FileUpload], *errors_: Exception) -> Init:
+    left = list(errors_)
+
+    def init(source: FileUpload, guard: Guard) -> PublishInit:
+        asked.append(source)
+        if left:
+            raise left.pop(0)
+        return PublishInit("p", "u")
 
     return init
 
@@ -30,33 +47,25 @@ class TestInit:
     @pytest.mark.parametrize("code", ["invalid_param", "invalid_params"])
     @pytest.mark.parametrize("text", ["The chunk size is invalid", "The total chunk count is invalid"])
     def test_tries_another_cut(self, code: str, text: str) -> None:
-        first, second = ChunkPlan(30, 30, 1), ChunkPlan(30, 10, 3)
-        asked: list[Any] = []
-
-        def init(source: FileUpload) -> PublishInit:
-            asked.append(source)
-            if len(asked) == 1:
-                raise answer_error("video init", code, detail=text, http_status=400)
-            return PublishInit("p", "u")
-
-        assert _init_upload(init, [first, second]) == (second, PublishInit("p", "u"))
+        asked: list[FileUpload] = []
+        error = answer_error("video init", code, detail=text, http_status=400)
+        post = video(asking(asked, error), ChunkPlan(30, 30, 1), ChunkPlan(30, 10, 3))
+        assert post.init(lambda: 30) == PublishInit("p", "u")
         assert asked == [FileUpload(30, 30, 1), FileUpload(30, 10, 3)]
+        planned = post.planned(Record(1, Stage.PUBLISH))
+        assert (planned.size, planned.chunk_size, planned.chunks) == (30, 10, 3), "a retry goes on with this"
 
     def test_the_last_cut_tells_its_own_refusal(self) -> None:
         error = answer_error("video init", "invalid_params", detail="The chunk size is invalid")
         with pytest.raises(errors.TikTokRequestError) as caught:
-            _init_upload(raising(error), [ChunkPlan(30, 30, 1)])
+            video(asking([], error), ChunkPlan(30, 30, 1)).init(lambda: 30)
         assert caught.value is error
 
     def test_a_lost_answer_is_no_reason_for_another_cut(self) -> None:
-        asked: list[Any] = []
-
-        def init(source: FileUpload) -> PublishInit:
-            asked.append(source)
-            raise errors.TikTokNoAnswerError("The chunk was lost")
-
+        asked: list[FileUpload] = []
+        lost = errors.TikTokNoAnswerError("The chunk was lost")
         with pytest.raises(errors.TikTokNoAnswerError):
-            _init_upload(init, [ChunkPlan(30, 30, 1), ChunkPlan(30, 10, 3)])
+            video(asking(asked, lost), ChunkPlan(30, 30, 1), ChunkPlan(30, 10, 3)).init(lambda: 30)
         assert len(asked) == 1
 
     def test_other_codes_that_speak_of_chunks(self) -> None:
@@ -67,7 +76,6 @@ class TestInit:
 @pytest.mark.parametrize(
     ("uploaded", "index"),
     [
-        (None, 2),
         (0, 0),
         (1, 0),
         (9, 0),
@@ -81,7 +89,7 @@ class TestInit:
         (99, 2),
     ],
 )
-def test_the_range_that_is_missing(uploaded: int | None, index: int) -> None:
+def test_the_range_that_is_missing(uploaded: int, index: int) -> None:
     assert _missing_range(ChunkPlan(35, 10, 3), uploaded) == index
 
 
