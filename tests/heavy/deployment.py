@@ -68,6 +68,7 @@ class Deployment:
     :param restart_pause: seconds after which a component that has ended is started again
     :param dags: the DAG folder
     :param dag_ids: what is in it
+    :param parallelism: tasks at a time
     :param knobs: of the sandbox
     """
 
@@ -79,6 +80,7 @@ class Deployment:
         restart_pause: float = 5.0,
         dags: Path = DAGS,
         dag_ids: Sequence[str] = DAG_IDS,
+        parallelism: int = 24,
         **knobs: Any,
     ) -> None:
         self.postgres = postgres
@@ -91,7 +93,7 @@ class Deployment:
         environment = {
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.url(DATABASE),
             "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode(),
-            "AIRFLOW__CORE__PARALLELISM": "24",
+            "AIRFLOW__CORE__PARALLELISM": str(parallelism),
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
             "AIRFLOW__TIKTOK__CLAIM_WRITE_SECONDS": str(claim_write_seconds),
             "PYTHONPATH": str(ROOT),
