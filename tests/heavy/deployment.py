@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +30,9 @@ from tests.heavy.postgres import Postgres
 from tests.heavy.search import CommandLines, cores, files_of, holding
 from tests.sandbox.caller import Caller, one_chunk
 
+ROOT = Path(__file__).parents[2]
 DAGS = Path(__file__).parent / "dags"
+DAG_IDS = ("heavy_race", "heavy_steps", "heavy_wait")
 DATABASE = "airflow"
 T = TypeVar("T")
 #: Airflow's components end when their database does, and production starts them again: so does this.
@@ -64,6 +66,9 @@ class Deployment:
     :param postgres: where its metadata database is made
     :param claim_write_seconds: of the provider's configuration: the scale of all the claim's constants
     :param restart_pause: seconds after which a component that has ended is started again
+    :param dags: the DAG folder
+    :param dag_ids: what is in it
+    :param parallelism: tasks at a time
     :param knobs: of the sandbox
     """
 
@@ -73,9 +78,13 @@ class Deployment:
         *,
         claim_write_seconds: float,
         restart_pause: float = 5.0,
+        dags: Path = DAGS,
+        dag_ids: Sequence[str] = DAG_IDS,
+        parallelism: int = 24,
         **knobs: Any,
     ) -> None:
         self.postgres = postgres
+        self.dag_ids = dag_ids
         self.sandbox = Sandbox(client_secret=secrets.token_hex(20), **knobs)
         self.gate = Gate()
         self.command_lines = CommandLines()
@@ -84,14 +93,15 @@ class Deployment:
         environment = {
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.url(DATABASE),
             "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode(),
-            "AIRFLOW__CORE__PARALLELISM": "24",
+            "AIRFLOW__CORE__PARALLELISM": str(parallelism),
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
             "AIRFLOW__TIKTOK__CLAIM_WRITE_SECONDS": str(claim_write_seconds),
+            "PYTHONPATH": str(ROOT),
             "PATH": os.pathsep.join(
                 [self._restarted(restart_pause), str(Path(sys.executable).parent), os.environ["PATH"]]
             ),
         }
-        self.airflow = StandaloneAirflow(DAGS, environment)
+        self.airflow = StandaloneAirflow(dags, environment)
 
     def __enter__(self) -> Self:
         with self._stack:
@@ -101,7 +111,7 @@ class Deployment:
             self._stack.callback(self.postgres.drop, DATABASE)
             self._stack.enter_context(self.command_lines)
             self._stack.enter_context(self.airflow)
-            for dag_id in ("heavy_race", "heavy_steps", "heavy_wait"):
+            for dag_id in self.dag_ids:
                 for _ in self.airflow.wait_until_ready(dag_id):
                     pass
             self._stack = self._stack.pop_all()
@@ -131,10 +141,12 @@ class Deployment:
 
     # --- accounts ---
 
-    def connect(self, conn_id: str, creator: str = "creator1", *, expires_in: float | None = None) -> None:
+    def connect(
+        self, conn_id: str, creator: str = "creator1", *, expires_in: float | None = None, **extras: str
+    ) -> None:
         """Make a Connection with a new grant, in Airflow's database, where Airflow encrypts it."""
         self.creators[conn_id] = creator
-        made = self.sandbox.connection(creator, expires_in=expires_in)
+        made = self.sandbox.connection(creator, expires_in=expires_in, **extras)
         extra = json.dumps(made.pop("extra"))
         body = {"connection_id": conn_id, **made, "extra": extra}
         self.persist(lambda: self.airflow.ask("POST", "/api/v2/connections", body))

@@ -1,0 +1,122 @@
+"""
+Two processes of one task instance, at once or one frozen while the other runs: what TikTok has in the end.
+
+Airflow starts a second process beside the first where it takes the first for lost; a process freezes where
+its machine does. The record is kept in Airflow's Variables, as it is below Airflow 3.3.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from tests.heavy import report
+from tests.heavy.publish.bench import HOLD_SECONDS, Bench, Instance, at_once, until
+from tests.heavy.publish.kinds import KINDS, Kind, Made
+from tests.heavy.publish.steps import thinned
+from tests.heavy.publish.strikes import Strike
+
+pytestmark = [pytest.mark.integration, pytest.mark.heavy]
+
+SEED = 20261126
+#: Of two processes at once, for each kind.
+ROUNDS = 6
+#: Between the starts of two processes: a part of what a publish takes.
+JITTER_SECONDS = 0.4
+
+
+@dataclass(frozen=True)
+class Round:
+    """
+    What came of a round.
+
+    :param how: what was done
+    """
+
+    instance: Instance
+    how: str
+    made: Made
+
+    @property
+    def ends(self) -> str:
+        return ", ".join(f"{line['process']}: {line['ends']}" for line in self.instance.journal.ends())
+
+    def fault(self) -> str:
+        """Say what is wrong; empty if nothing is."""
+        ends = self.instance.journal.ends()
+        succeeded = {line["returned"] for line in ends if line["ends"] == "success"}
+        unconfirmed = any(line["ends"] == "TikTokUnconfirmedError" for line in ends)
+        if self.made.posts > 1:
+            return f"{self.made.posts} posts"
+        if len(succeeded) > 1:
+            return "two publishes are told of"
+        if self.instance.kind.fenced or not unconfirmed:
+            return "" if succeeded and self.made.posts == 1 else f"{self.made.posts} posts; {self.ends}"
+        return ""
+
+
+def tell(title: str, rounds: list[Round]) -> None:
+    table = report.table(title, "kind", "round", "posts", "inits", "ends", "")
+    for each in rounds:
+        made = each.made
+        row = (each.instance.kind.name, each.how, str(made.posts), str(made.inits), each.ends, each.fault())
+        table.add_row(*row)
+
+
+def test_both_at_once(bench: Bench):
+    """Two processes of one try start at about the same moment: one post."""
+    chance = random.Random(SEED)
+
+    def both(given: tuple[Kind, float]) -> Round:
+        kind, later = given
+        instance, moment = bench.instance(kind), time.time() + 0.3
+        first = bench.begin(instance, "A", begin_at=moment)
+        second = bench.begin(instance, "B", begin_at=moment + later)
+        assert {first.wait(), second.wait()} == {"ended"}
+        bench.retry(instance, 2)
+        return Round(instance, f"B {later * 1000:.0f} ms later", bench.made(instance))
+
+    given = [(kind, chance.uniform(0.0, JITTER_SECONDS)) for kind in KINDS for _ in range(ROUNDS)]
+    rounds = at_once(both, given)
+    tell(f"Two processes of one try at once (seed {SEED})", rounds)
+    assert_right(rounds)
+
+
+def test_one_is_frozen(bench: Bench):
+    """SIGSTOP at each step, until the next try has run to its end; then SIGCONT: one post."""
+
+    def unstruck(kind: Kind) -> Instance:
+        instance = bench.instance(kind)
+        bench.run(instance, "A")
+        return instance
+
+    def frozen(given: tuple[Kind, Strike]) -> Round:
+        kind, strike = given
+        instance = bench.instance(kind)
+        first = bench.begin(instance, "A", strike=strike)
+        if first.wait() == "ended":
+            return Round(instance, f"(not come to: {strike})", bench.made(instance))
+        since = time.monotonic()
+        bench.run(instance, "B", number=2)
+        until(since + HOLD_SECONDS * 1.1)
+        first.thaw()
+        assert first.wait() == "ended"
+        bench.retry(instance, 3)
+        return Round(instance, str(strike), bench.made(instance))
+
+    given = [
+        (instance.kind, Strike("stop", step.name, step.nth, "before"))
+        for instance in at_once(unstruck, KINDS)
+        for step in thinned(instance.journal.steps())
+    ]
+    rounds = at_once(frozen, given)
+    tell("One process frozen (SIGSTOP) at each step, until the next try has ended", rounds)
+    assert_right(rounds)
+
+
+def assert_right(rounds: list[Round]) -> None:
+    faults = [f"{each.instance.kind.name}: {each.how}: {fault}" for each in rounds if (fault := each.fault())]
+    assert not faults, "\n".join([f"{len(faults)} of {len(rounds)}", *faults])
