@@ -77,7 +77,7 @@ class Day:
             return self._draft(trail, now, underway)
         if cap is None or count >= max(cap.number, len(own)):
             if not self._left and (unsettled_until := self._unsettled_until(own, now, underway)):
-                return Verdict(until=unsettled_until)
+                return Verdict(until=min(unsettled_until, self._frees_at(trail, now)))
         else:
             self._at_once = self._left = 0
         if self._yes:

@@ -143,7 +143,7 @@ class Dispatcher:
             if trail is not None:
                 self._trail = await self._without_old_circuit(trail)
         except TikTokStoreError as error:
-            log.info("What became of the tasks before cannot be read just now: %s", error)
+            log.debug("What became of the tasks before cannot be read just now: %s", error)
         self._looked_at = time.monotonic()
         return self._trail
 

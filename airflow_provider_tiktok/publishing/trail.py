@@ -286,7 +286,8 @@ def read_trail(text: str | None) -> Trail:
         caps = {
             str(lane): Cap(int(number), float(at)) for lane, (number, at) in given.get("caps", {}).items()
         }
-        circuit = Circuit(**given["circuit"]) if given.get("circuit") else None
+        told = given.get("circuit")
+        circuit = Circuit(**{**told, "at": float(told["at"])}) if told else None
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError):
         return Trail()
     return Trail(tuple(entries), tuple(caps.items()), circuit)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from airflow_provider_tiktok.auth import flight
-from airflow_provider_tiktok.auth.flight import Flight, StoppedError, launch, token_of, two_may_ask
+from airflow_provider_tiktok.auth.flight import Flight, StoppedError, beside, launch, token_of, two_may_ask
 from airflow_provider_tiktok.auth.grant import Grant
 from airflow_provider_tiktok.exceptions import TikTokStoreError
 
@@ -98,3 +98,36 @@ def test_who_is_not_wanted_stops() -> None:
     under_way.wanted = False
     with pytest.raises(StoppedError):
         under_way.check_wanted()
+
+
+class TestBeside:
+    @pytest.mark.parametrize("fine", [True, False])
+    async def test_what_it_gives(self, monkeypatch: pytest.MonkeyPatch, *, fine: bool) -> None:
+        monkeypatch.setattr(flight, "two_may_ask", lambda: fine)
+        assert await beside(threading.get_ident) != threading.get_ident()
+
+    @pytest.mark.parametrize("fine", [True, False])
+    async def test_what_it_raises(self, monkeypatch: pytest.MonkeyPatch, *, fine: bool) -> None:
+        monkeypatch.setattr(flight, "two_may_ask", lambda: fine)
+
+        def failing() -> None:
+            raise TikTokStoreError("x")
+
+        with pytest.raises(TikTokStoreError):
+            await beside(failing)
+
+    async def test_nobody_waits_any_more(self) -> None:
+        """The answer comes all the same, and troubles nobody."""
+        may_go, gone = threading.Event(), threading.Event()
+
+        def slow() -> None:
+            may_go.wait(10)
+            gone.set()
+
+        waiting = asyncio.ensure_future(beside(slow))
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        may_go.set()
+        assert await asyncio.to_thread(gone.wait, 10)

@@ -203,3 +203,17 @@ def least_seconds(posts: int, windows: Windows, cap: int = 15) -> float:
     """The least time in which TikTok's limits let so many be begun."""
     rounds, rest = divmod(posts - 1, cap)
     return rounds * windows.day + rest // 6 * windows.minute
+
+
+def waiter(
+    index: int, came: float = BEGAN, *, limit: str = "", max_wait: float | None = None, tries: int = 0
+):
+    place = Place(f"t{index}", "2026-11-01", index, came, tries)
+    return Waiter(place, came, limit, max_wait)
+
+
+def filled(*waiters: Waiter, lane: str = DIRECT, windows: Windows | None = None) -> Queue:
+    queue = Queue(lane, windows or Windows())
+    for each in waiters:
+        queue.join(each)
+    return queue

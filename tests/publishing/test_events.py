@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from airflow_provider_tiktok import exceptions as errors
 from airflow_provider_tiktok.api.models import PublishStatus
 from airflow_provider_tiktok.exceptions import CODES, TikTokError, answer_error
-from airflow_provider_tiktok.publishing.events import error_event, read_event, status_event
+from airflow_provider_tiktok.publishing.events import (
+    error_event,
+    no_release_event,
+    read_event,
+    read_release,
+    release_event,
+    status_event,
+)
+from airflow_provider_tiktok.publishing.pace import Released
 
 ENDS = ("PUBLISH_COMPLETE", "SEND_TO_USER_INBOX", "FAILED")
 
@@ -85,3 +93,35 @@ def test_whatever_comes_is_a_status_or_an_error_of_ours(event: object) -> None:
     assert isinstance(publish_id, str)
     assert status.status in ENDS
     assert all(isinstance(each, str) for each in status.post_ids)
+
+
+@pytest.mark.parametrize("after", ["", "t0.1"])
+def test_a_release(after: str) -> None:
+    event = json.loads(json.dumps(release_event(Released("t1.2", after))))
+    assert read_release(event) == Released("t1.2", after)
+
+
+@pytest.mark.parametrize("code", [*CODES, "a_code_of_2027"])
+def test_why_there_is_none(code: str) -> None:
+    """Its class tells whether Airflow retries; and the command to run names the Connection."""
+    error = answer_error("creator_info", code, detail="Because.", log_id="2026", http_status=403)
+    event = json.loads(json.dumps(no_release_event("mine", error)))
+    with pytest.raises(type(error), match="turn to post") as caught:
+        read_release(event)
+    assert vars(caught.value) == vars(error)
+    assert "CONN_ID" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [errors.TikTokConfigError, errors.TikTokStoreError])
+def test_why_there_is_none_without_a_code(kind: type[TikTokError]) -> None:
+    with pytest.raises(TikTokError, match="No grant") as caught:
+        read_release(json.loads(json.dumps(no_release_event("mine", kind("No grant.")))))
+    assert isinstance(caught.value, errors.AirflowFailException) == issubclass(
+        kind, errors.AirflowFailException
+    )
+
+
+@pytest.mark.parametrize("event", [None, {}, "released", {"status": "PUBLISH_COMPLETE"}, {"ticket": "t"}])
+def test_no_release_of_ours(event: object) -> None:
+    with pytest.raises(errors.TikTokProtocolError, match="without a turn"):
+        read_release(event)

@@ -29,13 +29,13 @@ class Backlog:
 
     :param tiktok: the local TikTok
     :param start: gives the seconds from a trigger's event to what its task does
-    :param dies: map indices of tasks whose processes die before their init
+    :param fails: map indices of tasks that fail before their init
     """
 
     tiktok: Sandbox
     conn_id: str = "tiktok_default"
     start: Callable[[], float] = lambda: random.uniform(0.2, 1.0)
-    dies: set[int] = field(default_factory=set)
+    fails: set[int] = field(default_factory=set)
     order: list[int] = field(default_factory=list)
     errors: list[TikTokError] = field(default_factory=list)
     rounds: int = 0
@@ -69,10 +69,10 @@ class Backlog:
 
     def _process(self, place: Place, released: Released) -> None:
         time.sleep(self.start())
-        if place.map_index in self.dies:
-            return
         hook = TikTokHook(self.conn_id)
         try:
+            if place.map_index in self.fails:
+                raise TikTokError("This task fails before its init.")
             try:
                 hook.creator_info()
             except TikTokError as error:
