@@ -140,7 +140,8 @@ class TikTokPublishOperator(BaseOperator):
         post = self.post(given)
         try:
             if as_bool("dry_run", self.dry_run):
-                return dry_run(post)
+                dry_run(post)
+                return None
             publisher = self._publisher(context, post, given, rules, self._place(context, place, released))
             try:
                 return self._published(context, publisher, waiting, self._told(publisher, told))
@@ -223,8 +224,8 @@ class TikTokPublishOperator(BaseOperator):
             publish_id, status = read_event(event)
         except TikTokError as error:
             raise TikTokUnconfirmedError(
-                f"A publish of this task was waited for, and nothing is known of it any more: {error} Nothing "
-                "was posted anew. Look in the creator's profile."
+                f"A publish of this task was waited for, and nothing is known of it any more: {error} "
+                "Nothing was posted anew. Look in the creator's profile."
             ) from error
         try:
             context["ti"].xcom_push(key="publish_status", value=publish_result(self.hook, publish_id, status))

@@ -111,7 +111,7 @@ class Publisher:
         return self.record is not None and self.record.publish_id == publish_id
 
     def stuck_at(self) -> float | None:
-        """Give the moment at which to look again at a publish that does not end; None = nothing can be done."""
+        """Give the moment at which to look again at a publish that does not end; None = there is none."""
         if self.record is None or not self.record.began:
             return None
         at = self.record.began + (HUNG_SECONDS if self.post.fence is Fence.NONE else LONGER_SECONDS) + 1
@@ -139,7 +139,24 @@ class Publisher:
         action = SEEN[seen(answer, record, now=time.time())][
             column(self.post.fence, sealed=self._is_sealed(record))
         ]
-        return _ON_STATUS[action](self, record, answer)
+        return self._handlers()[action](record, answer)
+
+    def _handlers(self) -> dict[Action, Callable[[Record, Answer], Standing | None]]:
+        return {
+            Action.NEW: self._gone,
+            Action.SAME: self._same,
+            Action.LAST: self._last,
+            Action.WAIT: self._wait,
+            Action.ASK: self._ask,
+            Action.SUBMITTED: self._submitted,
+            Action.DONE: self._done,
+            Action.FORGOTTEN: self._forgotten,
+            Action.PACE: self._pace,
+            Action.AGAIN: self._again,
+            Action.HUNG: self._hung,
+            Action.FAIL: self._fail,
+            Action.UNCONFIRMED: self._unconfirmed,
+        }
 
     # --- what the record says ---
 
@@ -222,8 +239,8 @@ class Publisher:
         if isinstance(answer, TikTokError):
             raise answer
         raise TikTokUnfinishedError(
-            f"Publish {record.publish_id}: TikTok says {answer.status}, but not whether it has all bytes. The "
-            "record is kept: let the task be retried."
+            f"Publish {record.publish_id}: TikTok says {answer.status}, but not whether it has all bytes. "
+            "The record is kept: let the task be retried."
         )
 
     def _submitted(self, record: Record, answer: Answer) -> Standing:  # noqa: ARG002
@@ -239,8 +256,8 @@ class Publisher:
 
     def _forgotten(self, record: Record, answer: Answer) -> Standing:  # noqa: ARG002
         log.warning(
-            "Publish %s: TikTok does not know it any more. It was submitted more than a day ago, and is taken "
-            "for posted: look in the creator's profile.",
+            "Publish %s: TikTok does not know it any more. It was submitted more than a day ago, and is "
+            "taken for posted: look in the creator's profile.",
             record.publish_id,
         )
         self._note(replace(record, stage=Stage.COMPLETE))
@@ -267,7 +284,7 @@ class Publisher:
         raise error or answer_error(_told_of(record), record.code)
 
     def _failed(self, record: Record, answer: Answer | None) -> Record:
-        """Note that a publish has failed, before anything is done about it; it has an answer only just then."""
+        """Note that a publish has failed, if that was told just now, before anything is done about it."""
         if isinstance(answer, PublishStatus):
             record = replace(record, stage=Stage.FAILED, code=answer.fail_reason, log_id=answer.log_id)
             self._records[-1] = self.ledger.write(record)
@@ -318,8 +335,8 @@ class Publisher:
         self._sends += 1
         if self._sends > MOST_SENDS:
             raise TikTokUploadError(
-                f"Publish {record.publish_id}: its bytes did not get through, though each range seemed to. Is "
-                "there a proxy that answers for TikTok? Nothing was posted."
+                f"Publish {record.publish_id}: its bytes did not get through, though each range seemed to. "
+                "Is there a proxy that answers for TikTok? Nothing was posted."
             )
         uploaded = answer.uploaded_bytes if isinstance(answer, PublishStatus) else None
         return self._sent(record, uploaded or 0)
@@ -341,8 +358,8 @@ class Publisher:
             )
         if record.media != self.post.media():
             raise TikTokInputError(
-                f"Publish {record.publish_id} of this task is under way with another video: the file has changed "
-                "since. Its bytes cannot be mixed. Nothing was posted; put the file back, or clear the task "
+                f"Publish {record.publish_id} of this task is under way with another video: the file has "
+                "changed since. Its bytes cannot be mixed. Nothing was posted; put the file back, or clear the task "
                 "70 minutes after the beginning, when a new publish is made."
             )
         return Sending(self.hook, self.ledger, self.post, lambda: None).run(record, url, start)
@@ -386,20 +403,3 @@ _STATUS_OF = {
 
 def _told_of(record: Record) -> str:
     return f"publish {record.publish_id}" if record.publish_id else f"init {record.generation}"
-
-
-_ON_STATUS: dict[Action, Callable[[Publisher, Record, Answer], Standing | None]] = {
-    Action.NEW: Publisher._gone,
-    Action.SAME: Publisher._same,
-    Action.LAST: Publisher._last,
-    Action.WAIT: Publisher._wait,
-    Action.ASK: Publisher._ask,
-    Action.SUBMITTED: Publisher._submitted,
-    Action.DONE: Publisher._done,
-    Action.FORGOTTEN: Publisher._forgotten,
-    Action.PACE: Publisher._pace,
-    Action.AGAIN: Publisher._again,
-    Action.HUNG: Publisher._hung,
-    Action.FAIL: Publisher._fail,
-    Action.UNCONFIRMED: Publisher._unconfirmed,
-}
