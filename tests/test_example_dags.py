@@ -54,7 +54,8 @@ def test_they_say_what_they_show(dags: dict[str, Any]) -> None:
 def test_nothing_posts_by_itself(dags: dict[str, Any]) -> None:
     """Somebody's real account may be behind the Connection."""
     scheduled = {name for name, dag in dags.items() if type(dag.timetable).__name__ != "NullTimetable"}
-    assert scheduled == {"tiktok_keep_accounts_fresh"}
+    assert scheduled == {"tiktok_keep_accounts_fresh", "tiktok_backfill_dates"}
+    assert all(dags[name].is_paused_upon_creation for name in scheduled)
 
 
 def test_they_show_every_operator_and_sensor(dags: dict[str, Any]) -> None:

@@ -9,12 +9,12 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -64,6 +64,9 @@ class Deployment:
     :param postgres: where its metadata database is made
     :param claim_write_seconds: of the provider's configuration: the scale of all the claim's constants
     :param restart_pause: seconds after which a component that has ended is started again
+    :param dags: the DAG folder
+    :param dag_ids: which DAGs it has to know before it is ready
+    :param settings: more of Airflow's environment
     :param knobs: of the sandbox
     """
 
@@ -73,6 +76,9 @@ class Deployment:
         *,
         claim_write_seconds: float,
         restart_pause: float = 5.0,
+        dags: Path = DAGS,
+        dag_ids: Iterable[str] = ("heavy_race", "heavy_steps", "heavy_wait"),
+        settings: Mapping[str, str] = MappingProxyType({}),
         **knobs: Any,
     ) -> None:
         self.postgres = postgres
@@ -90,8 +96,10 @@ class Deployment:
             "PATH": os.pathsep.join(
                 [self._restarted(restart_pause), str(Path(sys.executable).parent), os.environ["PATH"]]
             ),
+            **settings,
         }
-        self.airflow = StandaloneAirflow(DAGS, environment)
+        self._dag_ids = tuple(dag_ids)
+        self.airflow = StandaloneAirflow(dags, environment)
 
     def __enter__(self) -> Self:
         with self._stack:
@@ -101,7 +109,7 @@ class Deployment:
             self._stack.callback(self.postgres.drop, DATABASE)
             self._stack.enter_context(self.command_lines)
             self._stack.enter_context(self.airflow)
-            for dag_id in ("heavy_race", "heavy_steps", "heavy_wait"):
+            for dag_id in self._dag_ids:
                 for _ in self.airflow.wait_until_ready(dag_id):
                     pass
             self._stack = self._stack.pop_all()
@@ -131,10 +139,12 @@ class Deployment:
 
     # --- accounts ---
 
-    def connect(self, conn_id: str, creator: str = "creator1", *, expires_in: float | None = None) -> None:
+    def connect(
+        self, conn_id: str, creator: str = "creator1", *, expires_in: float | None = None, **extras: object
+    ) -> None:
         """Make a Connection with a new grant, in Airflow's database, where Airflow encrypts it."""
         self.creators[conn_id] = creator
-        made = self.sandbox.connection(creator, expires_in=expires_in)
+        made = self.sandbox.connection(creator, expires_in=expires_in, **extras)
         extra = json.dumps(made.pop("extra"))
         body = {"connection_id": conn_id, **made, "extra": extra}
         self.persist(lambda: self.airflow.ask("POST", "/api/v2/connections", body))

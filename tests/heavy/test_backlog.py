@@ -1,0 +1,116 @@
+"""Ninety posts over three accounts: the example DAG drains them at TikTok's pace, in order, each once."""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_tiktok.sandbox.world import RequestRecord
+from tests.airflow_tasks import SAMPLE
+from tests.heavy import report
+from tests.heavy.deployment import Deployment
+
+pytestmark = [pytest.mark.integration, pytest.mark.heavy]
+
+DAG_ID = "tiktok_backfill_queue"
+ACCOUNTS, POSTS = 3, 30
+MINUTE, DAY = 20.0, 90.0
+INITS_A_MINUTE, POSTS_A_DAY = 6, 15
+#: The least that the limits allow, from the first init on: 15 posts take three minutes, and begin with the
+#: third's beginning to be a day old; the second 15 begin a day after the first.
+LEAST = DAY * ((POSTS - 1) // POSTS_A_DAY) + MINUTE * (((POSTS - 1) % POSTS_A_DAY) // INITS_A_MINUTE)
+#: TikTok's clock runs three times as fast, so ours does.
+CLAIM_WRITE_SECONDS = 8.0 * MINUTE / 60
+#: Airflow's scheduler, of a deferred task whose process it has not seen end.
+RACE = "finished with state"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of the DAG has done."""
+
+    seconds: float
+    first_init: float
+    tasks: list[dict[str, Any]]
+    requests: list[RequestRecord]
+    titles: dict[str, list[str]]
+    posted: Counter[str]
+    load: float
+
+    @property
+    def inits(self) -> list[RequestRecord]:
+        return [each for each in self.requests if each.endpoint == "video_init"]
+
+    @property
+    def refused(self) -> int:
+        return sum(each.code != "ok" for each in self.inits)
+
+    @property
+    def retries(self) -> int:
+        return sum(task["try_number"] - 1 for task in self.tasks)
+
+
+@pytest.fixture(scope="module")
+def deployment(deployed) -> Iterator[Deployment]:
+    with deployed(
+        claim_write_seconds=CLAIM_WRITE_SECONDS,
+        dags=SAMPLE.parents[1],
+        dag_ids=[DAG_ID],
+        settings={"AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO"},
+        minute=MINUTE,
+        day=DAY,
+        init_limit=INITS_A_MINUTE,
+        post_cap=POSTS_A_DAY,
+        processing_seconds=1.5,
+        moderation_seconds=0.5,
+    ) as running:
+        yield running
+
+
+def written(path: Path, conn_ids: list[str]) -> dict[str, list[str]]:
+    """Write a queue in which the accounts take turns; gives each account's titles in order."""
+    titles: dict[str, list[str]] = {conn_id: [] for conn_id in conn_ids}
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "tiktok_conn_id", "video", "title", "privacy_level", "post_mode", "not_before"])
+        for number in range(POSTS):
+            for conn_id in conn_ids:
+                title = f"{conn_id} {number:02d}"
+                titles[conn_id].append(title)
+                row = title.replace(" ", "-")
+                writer.writerow([row, conn_id, SAMPLE, title, "PUBLIC_TO_EVERYONE", "", ""])
+    return titles
+
+
+def drained(deployment: Deployment, queue: Path, seconds: float) -> Run:
+    """Run the DAG once, and tell what it has done."""
+    sandbox = deployment.sandbox
+    requests, publishes, posts = len(sandbox.requests), len(sandbox.publishes), len(sandbox.posts)
+    began = time.time()
+    conf = {"queue": str(queue), "poll_interval": 5}
+    run_id = deployment.persist(lambda: deployment.airflow.trigger(DAG_ID, conf))
+    deployment.finished(DAG_ID, run_id, seconds)
+    load = os.getloadavg()[1]
+    tasks = [each for each in deployment.all_tasks(DAG_ID, run_id) if each["task_id"] == "publish"]
+    titles: dict[str, list[str]] = {}
+    for publish in sandbox.publishes[publishes:]:
+        titles.setdefault(publish.creator.username, []).append(publish.title)
+    new = sandbox.requests[requests:]
+    return Run(
+        seconds=deployment.last_end(tasks) - began,
+        first_init=min(each.time for each in new if each.endpoint == "video_init") - began,
+        tasks=tasks,
+        requests=new,
+        titles=titles,
+        posted=Counter(post.title for post in sandbox.posts[posts:]),
+        load=load,
+    )
