@@ -25,6 +25,8 @@ WAITING_MODULES = (
     "airflow_provider_tiktok.publishing.begin",
     "airflow_provider_tiktok.publishing.publisher",
     "airflow_provider_tiktok.publishing.sending",
+    "airflow_provider_tiktok.publishing.budget",
+    "airflow_provider_tiktok.publishing.monitor",
     "airflow_provider_tiktok.publishing.status",
     "airflow_provider_tiktok.publishing.turn",
     "airflow_provider_tiktok.auth.grant",
@@ -56,6 +58,9 @@ class FakeClock:
         client = importlib.import_module("airflow_provider_tiktok.api.client")
         for module in (trigger, client):
             monkeypatch.setattr(module, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": self.asleep}))
+        monitor = importlib.import_module("airflow_provider_tiktok.publishing.monitor")
+        after = lambda one, seconds: self._turn_after(one, seconds)  # noqa: E731, PLW0108 - becomes a method
+        monkeypatch.setattr(monitor.Monitor, "_after", after)
 
     def monotonic(self) -> float:
         return time.monotonic() + self.ahead
@@ -80,6 +85,12 @@ class FakeClock:
     async def asleep(self, seconds: float) -> None:
         self.sleep(seconds)
         await asyncio.sleep(0)
+
+    def _turn_after(self, monitor: Any, seconds: float) -> asyncio.Handle:
+        """No pause of anybody's own, so it is not among them."""
+        self.ahead += seconds
+        self._advance(seconds)
+        return asyncio.get_running_loop().call_soon(monitor._give_more)
 
 
 class FakeVariables:

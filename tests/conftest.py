@@ -20,6 +20,7 @@ from typing import Any  # noqa: E402
 
 import pytest  # noqa: E402
 
+from airflow_provider_tiktok.publishing.budget import _budgets  # noqa: E402
 from airflow_provider_tiktok.sandbox.knobs import Knobs  # noqa: E402
 from airflow_provider_tiktok.sandbox.server import Sandbox  # noqa: E402
 from tests.airflow_tasks import SAMPLE, FakeClock, FakeVariables, forget_masks, publish_connection  # noqa: E402
@@ -44,6 +45,7 @@ def tiktok(_local_tiktok: Sandbox) -> Sandbox:
     )
     _local_tiktok._in_loop(_local_tiktok._world.accounts.creators.clear)
     _local_tiktok.reset()
+    _budgets.clear()  # each test has a clock of its own
     return _local_tiktok
 
 

@@ -108,6 +108,26 @@ def revoke(**options: Any) -> None:
     _do("revoke", options)
 
 
+@tiktok.command("sweep")
+@click.option(
+    "--older-than",
+    default=90.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    metavar="DAYS",
+    help="Since a publish was begun. A task that is cleared after its record is gone posts again.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be removed.")
+def sweep_records(**options: Any) -> None:
+    """
+    Remove what finished publishes have left in Airflow's Variables.
+
+    Below Airflow 3.3 that is the record of each task that has posted, which keeps it from posting twice;
+    everywhere, what a killed task has left. Run it once a month.
+    """
+    _do("sweep", options)
+
+
 @tiktok.group()
 def media() -> None:
     """Look after media that was put where TikTok can pull it."""

@@ -79,6 +79,31 @@ def conn_ids() -> list[str]:
         return sorted(session.scalars(select(Connection.conn_id).where(Connection.conn_type == CONN_TYPE)))
 
 
+def variables(prefixes: tuple[str, ...]) -> dict[str, str]:
+    """
+    Give the Variables whose names begin with one of some texts; one that cannot be decrypted is empty.
+
+    :param prefixes: the texts
+    :raises TikTokStoreError: they cannot be read
+    """
+    try:
+        return _bounded(lambda: _variables(prefixes))
+    except Exception as error:  # each driver raises something of its own
+        raise TikTokStoreError(
+            f"Airflow's Variables cannot be read just now ({type(error).__name__})."
+        ) from None
+
+
+def _variables(prefixes: tuple[str, ...]) -> dict[str, str]:
+    from airflow.models import Variable
+    from airflow.utils.session import create_session
+    from sqlalchemy import or_, select
+
+    wanted = or_(*(Variable.key.startswith(each, autoescape=True) for each in prefixes))
+    with create_session() as session:
+        return {row.key: row.val or "" for row in session.scalars(select(Variable).where(wanted))}
+
+
 def made(
     conn_id: str, *, host: str, port: int | None, login: str, password: str, extra: Mapping[str, Any]
 ) -> Any:

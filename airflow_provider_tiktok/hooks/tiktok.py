@@ -6,12 +6,11 @@ import asyncio
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_tiktok.api import endpoints
@@ -32,6 +31,9 @@ from airflow_provider_tiktok.auth.grant import State
 from airflow_provider_tiktok.auth.keeper import SETTLE_SECONDS, TokenKeeper
 from airflow_provider_tiktok.auth.trial import try_account
 from airflow_provider_tiktok.exceptions import TikTokError, TikTokStoreError, name_connection
+from airflow_provider_tiktok.hooks.reading import Readings, masking
+from airflow_provider_tiktok.publishing.budget import Budget, shared_budget
+from airflow_provider_tiktok.publishing.monitor import Monitor
 
 #: How many of TikTok's minutes a task may wait where a minute's limit was hit.
 PATIENCE = 3
@@ -88,19 +90,28 @@ class TikTokHook(BaseHook):
         """
         Read what the Connection says without blocking the event loop.
 
+        In a thread, though Airflow could read it here: what it does to mask the secrets takes long. The
+        thread is asgiref's, which every Airflow lets talk to the triggerer.
+
         :raises TikTokStoreError: it could not be read just now, which in a triggerer looks like absence
         """
         if "account" not in self.__dict__:
+            from asgiref.sync import sync_to_async
+
             try:
-                connection = await get_async_connection(self.tiktok_conn_id, hook=type(self))
-                extra = await get_async_extra_dejson(connection)
+                await sync_to_async(self._read_account, thread_sensitive=False)()
+            except TikTokError:
+                raise
             except Exception as error:  # each Airflow raises something of its own
                 raise TikTokStoreError(
                     f"Connection {self.tiktok_conn_id} could not be read ({type(error).__name__}): see that "
                     "it is there and that the metadata database answers."
                 ) from error
-            self.__dict__["account"] = read_account(connection, extra)
         return self.account
+
+    def _read_account(self) -> Account:
+        with masking(self.tiktok_conn_id):
+            return self.account
 
     async def _aopen(self) -> AsyncClient:
         """Make the client, in a thread: to load the certificates takes 50 ms and more."""
@@ -126,6 +137,16 @@ class TikTokHook(BaseHook):
     @cached_property
     def _aclient(self) -> AsyncClient:
         return AsyncClient(Policy(self.account.base_url, rate_window=self.account.rate_window), self._keeper)
+
+    @cached_property
+    def budget(self) -> Budget:
+        """What all who wait for this account's publishes in this process have in common."""
+        return shared_budget((self.account.base_url, self.account.conn_id), self.account.rate_window)
+
+    @cached_property
+    def monitor(self) -> Monitor:
+        """Where all who wait for this account's publishes in this event loop stand in line."""
+        return Monitor(self.acall, self.budget)
 
     def get_conn(self) -> Client:
         """Give the client that the calls of this hook go through."""
@@ -172,6 +193,7 @@ class TikTokHook(BaseHook):
 
     async def aclose(self) -> None:
         """Close the connections of all calls."""
+        self.__dict__.pop("monitor", None)  # it holds this hook
         if "_aclient" in self.__dict__:
             await self.__dict__.pop("_aclient").aclose()
         await asyncio.to_thread(self.close)  # it may have to wait for a refresh in another thread
@@ -187,19 +209,27 @@ class TikTokHook(BaseHook):
 
         :param tiktok_conn_id: Connection of type ``tiktok``, read anew without blocking the loop
         """
-        hook = cls(tiktok_conn_id)
-        hook._masks = False
-        account = await hook.aaccount()
-        hooks = _hooks.setdefault(asyncio.get_running_loop(), {})
-        shared = hooks.setdefault(account, _Shared(hook))
+        here = _here.setdefault(asyncio.get_running_loop(), _Here())
+        account = await here.readings.account(tiktok_conn_id, cls(tiktok_conn_id).aaccount)
+        shared = here.hooks.get(account)
+        if shared is None:
+            shared = here.hooks[account] = _Shared(cls._of(account))
         shared.users += 1
         try:
             yield shared.hook
         finally:
             shared.users -= 1
             if not shared.users:
-                del hooks[account]
+                del here.hooks[account]
+                here.readings.forget(tiktok_conn_id)
                 await shared.hook.aclose()
+
+    @classmethod
+    def _of(cls, account: Account) -> TikTokHook:
+        hook = cls(account.conn_id)
+        hook._masks = False
+        hook.__dict__["account"] = account
+        return hook
 
     # --- calls: limits and parameters stand in api/endpoints.py ---
 
@@ -319,4 +349,12 @@ class _Shared:
     users: int = 0
 
 
-_hooks: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Account, _Shared]] = WeakKeyDictionary()
+@dataclass
+class _Here:
+    """What those have in common who run in one event loop."""
+
+    hooks: dict[Account, _Shared] = field(default_factory=dict)
+    readings: Readings = field(default_factory=Readings)
+
+
+_here: WeakKeyDictionary[asyncio.AbstractEventLoop, _Here] = WeakKeyDictionary()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property, partial
@@ -70,7 +70,7 @@ class TikTokPublishOperator(BaseOperator):
     #: The class's own fields, whatever a subclass adds to ``template_fields``.
     arguments: ClassVar[tuple[str, ...]] = COMMON_FIELDS
     ui_color = "#d8f6f5"
-    _waited_for: Publisher | None = None
+    _cancel: Callable[[], None] | None = None
 
     def __init__(
         self,
@@ -168,11 +168,12 @@ class TikTokPublishOperator(BaseOperator):
         rules: Rules,
         place: tuple[Place, Released | None],
     ) -> Publisher:
-        from airflow_provider_tiktok.publishing import ledger
+        from airflow_provider_tiktok.publishing import identity
         from airflow_provider_tiktok.publishing.begin import Beginning
+        from airflow_provider_tiktok.publishing.ledger import open_ledger
         from airflow_provider_tiktok.publishing.publisher import Publisher
 
-        record = ledger.open_ledger(context)
+        record = open_ledger(context)
         deferrable = as_bool("deferrable", self.deferrable)
         queue = partial(self._queue, place[0], rules.max_wait, post.post_mode) if deferrable else None
         request = {name: value for name, value in given.items() if name not in _NOT_OF_THE_POST}
@@ -180,8 +181,8 @@ class TikTokPublishOperator(BaseOperator):
             self.hook,
             record,
             post,
-            ledger.digests(request),
-            ledger.episode(context),
+            identity.digests(request),
+            identity.episode(context),
             rules,
             Beginning(self.hook, record, post, context, *place, queue),
         )
@@ -197,8 +198,8 @@ class TikTokPublishOperator(BaseOperator):
             context["ti"].xcom_push(
                 key="publish_id", value=standing.publish_id
             )  # seen while it is waited for
-            self._waited_for = publisher
-            stuck_at = publisher.stuck_at()
+            self._cancel = partial(publisher.cancel, standing)
+            stuck_at = publisher.stuck_at(standing)
             if waiting.deferrable:
                 self._defer(standing.publish_id, waiting, stuck_at)
             watch = Watch(waiting.poll_interval, stuck_at=stuck_at)
@@ -293,8 +294,8 @@ class TikTokPublishOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """Cancel what TikTok is still pulling, if that is asked for; an upload just ends."""
-        if self._waited_for is not None:
-            self._waited_for.cancel()
+        if self._cancel is not None:
+            self._cancel()
 
 
 def _pushed_publish_id(context: Context) -> str:

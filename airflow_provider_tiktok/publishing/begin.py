@@ -30,7 +30,7 @@ from airflow_provider_tiktok.exceptions import (
 )
 from airflow_provider_tiktok.publishing.decision import Fence
 from airflow_provider_tiktok.publishing.ledger import Ledger, Record, Stage
-from airflow_provider_tiktok.publishing.ownership import Ownership, claim, time_left
+from airflow_provider_tiktok.publishing.ownership import Ownership, claim, publish_pace, time_left
 from airflow_provider_tiktok.publishing.pace import LOST, OK, Limit, Place, Released, limit_of
 from airflow_provider_tiktok.publishing.post import Post, Standing
 from airflow_provider_tiktok.publishing.sending import Sending
@@ -156,9 +156,14 @@ class Beginning:
         if isinstance(held, Record):
             self.post.unwanted()
             return None  # another process has made it
-        record = replace(blank, stage=Stage.INTENT, began=time.time())
+        released = self.released
         try:
             with self._turn() as mine:
+                record = replace(blank, stage=Stage.INTENT, began=time.time())
+                if held.left() < publish_pace().hold / 3:  # the turn was long in coming: claim anew
+                    self._keep(replace(record, stage=Stage.NOTHING_SENT))
+                    self.released = released
+                    return None
                 self.ledger.write(record)
                 begun = self._pull_init(record, held, mine)
                 mine.note(OK)
@@ -170,7 +175,7 @@ class Beginning:
             return None
         self.post.accepted(record.publish_id)
         log.info("Publish %s: TikTok pulls %s.", record.publish_id, self.post.what)
-        return Standing(record.publish_id)
+        return Standing.of(record)
 
     def _pull_init(self, record: Record, held: Held, mine: Turn) -> PublishInit:
         """Make the init; what came of it is in the record before anything else is done."""

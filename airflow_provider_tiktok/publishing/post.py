@@ -97,8 +97,20 @@ class Standing:
     Where a publish stands.
 
     :param publish_id: its name
+    :param began: seconds since 1970, before its init
     :param status: that ended it; None while it is on its way
     """
 
     publish_id: str
+    began: float
     status: PublishStatus | None = None
+
+    @classmethod
+    def of(cls, record: Record, status: PublishStatus | None = None) -> Standing:
+        """
+        Tell where the publish of a record stands.
+
+        :param record: of the publish
+        :param status: that ended it
+        """
+        return cls(record.publish_id, record.began, status)

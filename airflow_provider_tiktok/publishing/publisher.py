@@ -41,6 +41,7 @@ from airflow_provider_tiktok.publishing.ledger import Ledger, Record, Stage
 from airflow_provider_tiktok.publishing.post import Post, Standing
 from airflow_provider_tiktok.publishing.pull import release
 from airflow_provider_tiktok.publishing.request import Rules
+from airflow_provider_tiktok.publishing.sameness import check_bytes, check_posted, check_under_way
 from airflow_provider_tiktok.publishing.sending import Sending
 from airflow_provider_tiktok.publishing.status import failure
 
@@ -66,7 +67,7 @@ class Publisher:
     :param ledger: of the task instance
     :param post: what is to be posted
     :param request: a digest of each argument
-    :param episode: see :func:`~airflow_provider_tiktok.publishing.ledger.episode`
+    :param episode: see :func:`~airflow_provider_tiktok.publishing.identity.episode`
     :param rules: what a user has decided
     :param beginning: how a new publish is begun
     """
@@ -110,23 +111,28 @@ class Publisher:
         self._records = self._records or self.ledger.latest()
         return self.record is not None and self.record.publish_id == publish_id
 
-    def stuck_at(self) -> float | None:
-        """Give the moment at which to look again at a publish that does not end; None = there is none."""
-        if self.record is None or not self.record.began:
-            return None
-        at = self.record.began + (HUNG_SECONDS if self.post.fence is Fence.NONE else LONGER_SECONDS) + 1
+    def stuck_at(self, standing: Standing) -> float | None:
+        """
+        Give the moment at which to look again at a publish that does not end; None = there is none.
+
+        :param standing: of a publish that is on its way
+        """
+        at = standing.began + (HUNG_SECONDS if self.post.fence is Fence.NONE else LONGER_SECONDS) + 1
         return at if at > time.time() else None
 
-    def cancel(self) -> None:
-        """Cancel a pull that TikTok is still downloading, as an ending task may; never raises."""
-        record = self.record
-        if not self.rules.cancels or self.post.fence is not Fence.NONE or record is None:
+    def cancel(self, standing: Standing) -> None:
+        """
+        Cancel a pull that TikTok is still downloading, as an ending task may; never raises.
+
+        :param standing: of a publish that is on its way
+        """
+        if not self.rules.cancels or self.post.fence is not Fence.NONE:
             return
         try:
-            self.hook.cancel(record.publish_id)
-            log.info("Publish %s is cancelled.", record.publish_id)
+            self.hook.cancel(standing.publish_id)
+            log.info("Publish %s is cancelled.", standing.publish_id)
         except TikTokError as error:
-            log.warning("Publish %s could not be cancelled: %s", record.publish_id, error)
+            log.warning("Publish %s could not be cancelled: %s", standing.publish_id, error)
 
     def _act(self, told: Answer | None) -> Standing | None:
         record = self.record
@@ -134,7 +140,7 @@ class Publisher:
         if row is not None:
             return self._act_on_record(row, record)
         assert record is not None  # noqa: S101 - nothing has a row
-        self._check_request(record)
+        check_under_way(self.post, self.request, record)
         answer = told or self._asked(record)
         action = SEEN[seen(answer, record, now=time.time())][
             column(self.post.fence, sealed=self._is_sealed(record))
@@ -179,39 +185,12 @@ class Publisher:
         if self.rules.republish and record.episode != self.episode:
             log.info("Publish %s is posted; it is posted again, as if_published says.", record.publish_id)
             return self._new()
-        if differs := self._differing(record):
-            raise TikTokInputError(
-                f"This task has posted already, as publish {record.publish_id}, and with other arguments: "
-                f"{', '.join(differs)}. Nothing was posted now. To post once more, clear the task with "
-                'if_published="republish"; else put back the arguments.'
-            )
+        check_posted(self.request, record)
         log.info("Publish %s was made by an earlier try: nothing is posted again.", record.publish_id)
         answer = self._asked(record)
         if isinstance(answer, PublishStatus) and answer.status in _ENDS:
-            return Standing(record.publish_id, answer)
-        return Standing(record.publish_id, PublishStatus(_STATUS_OF[record.stage]))
-
-    def _check_request(self, record: Record) -> None:
-        """See that a publish under way is what is asked for now; its bytes decide."""
-        differs = self._differing(record)
-        if not differs:
-            return
-        if record.media == self.post.media():
-            log.warning(
-                "Publish %s was begun with other arguments (%s), which cannot be changed any more.",
-                record.publish_id,
-                ", ".join(differs),
-            )
-            return
-        raise TikTokInputError(
-            f"Publish {record.publish_id} of this task is under way with other media and arguments: "
-            f"{', '.join(differs)}. Nothing was posted now. Wait for it with a TikTokPublishStatusSensor, "
-            "and post the other in a task of its own."
-        )
-
-    def _differing(self, record: Record) -> list[str]:
-        now, then = self.request, record.request
-        return sorted(name for name in now.keys() & then.keys() if now[name] != then[name])
+            return Standing.of(record, answer)
+        return Standing.of(record, PublishStatus(_STATUS_OF[record.stage]))
 
     # --- what TikTok says ---
 
@@ -228,7 +207,7 @@ class Publisher:
         return self.ledger.sealed(record.generation) == record.publish_id
 
     def _wait(self, record: Record, answer: Answer) -> Standing:  # noqa: ARG002
-        return Standing(record.publish_id)
+        return Standing.of(record)
 
     def _ask(self, record: Record, answer: Answer) -> None:
         """Ask again, a minute long; then let Airflow try again later."""
@@ -245,14 +224,14 @@ class Publisher:
 
     def _submitted(self, record: Record, answer: Answer) -> Standing:  # noqa: ARG002
         self._note(replace(record, stage=Stage.SUBMITTED, submitted=time.time()))
-        return Standing(record.publish_id)
+        return Standing.of(record)
 
     def _done(self, record: Record, answer: Answer) -> Standing:
         assert isinstance(answer, PublishStatus)  # noqa: S101 - only a status says so
         stage = Stage.COMPLETE if answer.status == PublishState.PUBLISH_COMPLETE else Stage.INBOX
         self._note(replace(record, stage=stage))
         self._tidy(record)
-        return Standing(record.publish_id, answer)
+        return Standing.of(record, answer)
 
     def _forgotten(self, record: Record, answer: Answer) -> Standing:  # noqa: ARG002
         log.warning(
@@ -261,7 +240,7 @@ class Publisher:
             record.publish_id,
         )
         self._note(replace(record, stage=Stage.COMPLETE))
-        return Standing(record.publish_id, PublishStatus(PublishState.PUBLISH_COMPLETE))
+        return Standing.of(record, PublishStatus(PublishState.PUBLISH_COMPLETE))
 
     def _again(self, record: Record, answer: Answer | None) -> Standing | None:
         record = self._failed(record, answer)
@@ -308,7 +287,7 @@ class Publisher:
             self.ledger.write(replace(record, cancels=True))
             with suppress(TikTokAnswerError):  # it has come to an end meanwhile
                 self.hook.cancel(record.publish_id)
-            return Standing(record.publish_id)
+            return Standing.of(record)
         raise TikTokUnfinishedError(
             f"Publish {record.publish_id}: TikTok has been pulling for more than an hour and a quarter and "
             "does not come to an end. It is not made anew, which might post it twice. What to do: let the "
@@ -344,24 +323,19 @@ class Publisher:
     def _last(self, record: Record, answer: Answer) -> Standing | None:  # noqa: ARG002
         with suppress(TikTokInputError):  # the media is not there any more: only the status can tell
             return self._sent(record, None)
-        return Standing(record.publish_id)
+        return Standing.of(record)
 
     def _sent(self, record: Record, start: int | None) -> Standing | None:
         url = self.ledger.url(self.hook.account, record)
         if not url:
             if start is None:
-                return Standing(record.publish_id)
+                return Standing.of(record)
             raise TikTokUnfinishedError(
                 f"Publish {record.publish_id}: its bytes were not all sent, and its address is not to be had "
                 "any more (has the client secret changed?). Nothing was posted. A new one is made by a retry "
                 "once this one can surely not be finished, 70 minutes after its beginning."
             )
-        if record.media != self.post.media():
-            raise TikTokInputError(
-                f"Publish {record.publish_id} of this task is under way with another video: the file has "
-                "changed since. Its bytes cannot be mixed. Nothing was posted; put the file back, or clear the task "
-                "70 minutes after the beginning, when a new publish is made."
-            )
+        check_bytes(self.post, record)
         return Sending(self.hook, self.ledger, self.post, lambda: None).run(record, url, start)
 
     def _new(self) -> Standing | None:

@@ -144,8 +144,9 @@ class Pulled(ABC):
     """
     What TikTok pulls, from where it lies or from the account's bucket.
 
-    A :class:`~airflow_provider_tiktok.publishing.post.Post`. What was staged goes as soon as it is known that TikTok has not taken it. Once it has, it stays until
-    somebody sees the publish end; what nobody sees to is the sweep's.
+    A :class:`~airflow_provider_tiktok.publishing.post.Post`. What was staged goes as soon as it is known that
+    TikTok has not taken it. Once it has, it stays until somebody sees the publish end; what nobody sees to is
+    the sweep's.
 
     :param hook: of the account
     :param post_mode: post, or draft

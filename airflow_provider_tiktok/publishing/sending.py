@@ -76,7 +76,7 @@ class Sending:
             end = self._settled(record, url)
         if end is UploadEnd.DONE:
             self._submitted(record)
-        return Standing(record.publish_id)
+        return Standing.of(record)
 
     def _seal(self, record: Record) -> None:
         """
@@ -116,7 +116,7 @@ class Sending:
         return UploadEnd.ASK_STATUS
 
     def _gone(self, record: Record, error: TikTokUploadGoneError) -> Standing | None:
-        """Give an upload up that its host does not know any more, if TikTok says the same two minutes later."""
+        """Give an upload up that its host has forgotten, if bytes are still missing two minutes later."""
         log.warning("Publish %s: %s", record.publish_id, error)
         for pause in (GONE_PAUSE, 0):
             action, _ = self._look(record, Column.OPEN)

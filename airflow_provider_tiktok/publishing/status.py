@@ -10,8 +10,11 @@ from __future__ import annotations
 import logging
 import random
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from airflow_provider_tiktok.api import endpoints
+from airflow_provider_tiktok.api.endpoints import Call
 from airflow_provider_tiktok.api.models import PublishState, PublishStatus
 from airflow_provider_tiktok.exceptions import (
     TikTokAnswerError,
@@ -96,7 +99,8 @@ class Watch:
     """
     One publish being waited for: when to look again, and when to stop.
 
-    :param poll_interval: the longest pause between two looks, in seconds; the first is about 5
+    :param poll_interval: the longest pause between two looks, in seconds; the first is about 5. Where many
+        wait for publishes of the same account, pauses grow beyond it
     :param wait_for_creator: as in :func:`is_finished`
     :param wait_for_post_id: as in :func:`is_finished`
     :param waited: seconds that were waited already, by processes before this one
@@ -124,9 +128,15 @@ class Watch:
         """How long it has been waited."""
         return time.monotonic() - self._began
 
-    def pause(self) -> float:
-        """Give the seconds until the next look: growing, and jittered, so that tasks do not come at once."""
-        pause, self._pause = self._pause, min(self._longest, self._pause * GROWTH)
+    def pause(self, crowded: float = 0.0) -> float:
+        """
+        Give the seconds until the next look: growing, and jittered, so that tasks do not come at once.
+
+        :param crowded: to how many they grow, at least, since there are others who wait
+        """
+        longest = max(self._longest, crowded)
+        pause = min(self._pause, longest)
+        self._pause = min(longest, pause * GROWTH)
         return pause * random.uniform(0.9, 1.1)  # noqa: S311
 
     def is_over(self, status: PublishStatus) -> bool:
@@ -151,6 +161,33 @@ class Watch:
         return unknown_yet or isinstance(error, _PASSING)
 
 
+def question(publish_id: str) -> Call[PublishStatus]:
+    """
+    Make the call that asks for a status once: what a client repeats is not in the account's budget.
+
+    :param publish_id: of the publish
+    """
+    return replace(endpoints.publish_status(publish_id), repeatable=False)
+
+
+def ask(hook: TikTokHook, publish_id: str) -> PublishStatus:
+    """
+    Ask how far a publish is, at the pace that this process has for the account.
+
+    :param hook: of the account
+    :param publish_id: of the publish
+    :raises TikTokError: it cannot be asked for
+    """
+    if left := hook.budget.reserve():
+        time.sleep(left)
+    asked_at = time.monotonic()
+    try:
+        return hook.call(question(publish_id))
+    except TikTokRateLimitError:
+        hook.budget.refused(asked_at)
+        raise
+
+
 def wait(hook: TikTokHook, publish_id: str, watch: Watch, *, timeout: float) -> PublishStatus:
     """
     Wait for a publish in a task.
@@ -162,18 +199,20 @@ def wait(hook: TikTokHook, publish_id: str, watch: Watch, *, timeout: float) -> 
     :raises TikTokUnfinishedError: it is not over by then
     :raises TikTokError: it cannot be asked for
     """
-    while watch.seconds < timeout:
-        time.sleep(min(watch.pause(), max(0.0, timeout - watch.seconds)))
-        try:
-            status = hook.publish_status(publish_id)
-        except TikTokError as error:
-            if not watch.is_passing(error):
-                raise
-            log.info("Publish %s: the status cannot be asked just now: %s", publish_id, error)
-            continue
-        if watch.is_over(status):
-            return status
-        log.info("Publish %s: %s.", publish_id, status.status)
+    with hook.budget.waiting():
+        while watch.seconds < timeout:
+            pause = watch.pause(hook.budget.interval)
+            time.sleep(min(pause, max(0.0, timeout - watch.seconds)))
+            try:
+                status = ask(hook, publish_id)
+            except TikTokError as error:
+                if not watch.is_passing(error):
+                    raise
+                log.info("Publish %s: the status cannot be asked just now: %s", publish_id, error)
+                continue
+            if watch.is_over(status):
+                return status
+            log.info("Publish %s: %s.", publish_id, status.status)
     raise TikTokUnfinishedError(
         f"Publish {publish_id}: not finished after {timeout:g} s; it goes on at TikTok. The record is kept: a "
         "retry goes on waiting for it, and posts nothing anew."

@@ -24,7 +24,8 @@ from airflow_provider_tiktok.media.source import MediaSource, open_source
 from airflow_provider_tiktok.media.video import content_type
 from airflow_provider_tiktok.publishing.creator import VideoInit, checked_video_init, judge_media
 from airflow_provider_tiktok.publishing.decision import Fence
-from airflow_provider_tiktok.publishing.ledger import Record, bytes_identity
+from airflow_provider_tiktok.publishing.identity import bytes_identity
+from airflow_provider_tiktok.publishing.ledger import Record
 from airflow_provider_tiktok.publishing.pull import media_access
 from airflow_provider_tiktok.publishing.request import VideoRequest
 

@@ -141,12 +141,12 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
 
     def _look(self, context: Context) -> PokeReturnValue:
         from airflow_provider_tiktok.exceptions import TikTokError
-        from airflow_provider_tiktok.publishing.status import check_publish_id
+        from airflow_provider_tiktok.publishing.status import ask, check_publish_id
 
         publish_id = check_publish_id(self.publish_id)
         watch = self._watch = self._watch or self._new_watch(context)
         try:
-            status = self.hook.publish_status(publish_id)
+            status = ask(self.hook, publish_id)
         except TikTokError as error:
             if not watch.is_passing(error):
                 raise

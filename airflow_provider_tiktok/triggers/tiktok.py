@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -13,6 +12,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_tiktok.exceptions import TikTokError
 from airflow_provider_tiktok.hooks.tiktok import TikTokHook
 from airflow_provider_tiktok.publishing.events import error_event, status_event
+from airflow_provider_tiktok.publishing.monitor import Monitor
 from airflow_provider_tiktok.publishing.status import DEFAULT_POLL_INTERVAL, Watch
 
 log = logging.getLogger(__name__)
@@ -26,13 +26,14 @@ class TikTokPublishStatusTrigger(BaseTrigger):
     """
     Wait until a publish is done or has failed.
 
-    All triggers of one account in one triggerer share a client. A status that cannot be asked for a while
-    (429, 5xx, no network, no metadata database) never ends the waiting: the deadline is the deferral's, in
-    Airflow's database. Fires one event, and not within its first 5 seconds.
+    All triggers of one account in one triggerer share a client and the account's pace. A status that cannot
+    be asked for a while (429, 5xx, no network, no metadata database) never ends the waiting: the deadline is
+    the deferral's, in Airflow's database. Fires one event, and not within its first 5 seconds.
 
     :param tiktok_conn_id: Connection of type ``tiktok``
     :param publish_id: from a publish operator
-    :param poll_interval: longest pause between two looks, in seconds; the first is about 5
+    :param poll_interval: longest pause between two looks, in seconds; the first is about 5. Where many
+        wait for publishes of the same account, pauses grow beyond it
     :param wait_for_creator: a draft in the creator's inbox is not enough; wait until it is posted
     :param wait_for_post_id: wait until TikTok names the public post, which it never does for private ones
     :param stuck_at: seconds since 1970 from which on a publish that is not over is handed back as it is
@@ -84,19 +85,30 @@ class TikTokPublishStatusTrigger(BaseTrigger):
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _wait(self, watch: Watch) -> dict[str, Any]:
-        hook: TikTokHook | None = None
-        async with AsyncExitStack() as stack:
-            while True:
-                await asyncio.sleep(watch.pause())
-                try:
-                    if hook is None:
-                        hook = await stack.enter_async_context(TikTokHook.shared(self.tiktok_conn_id))
-                    status = await hook.apublish_status(self.publish_id)
-                except TikTokError as error:
-                    if not watch.is_passing(error):
-                        raise
-                    log.info("Publish %s: the status cannot be asked just now: %s", self.publish_id, error)
-                    continue
+        while True:
+            await asyncio.sleep(watch.pause())
+            try:
+                async with TikTokHook.shared(self.tiktok_conn_id) as hook:
+                    with hook.budget.waiting():
+                        return await self._look(hook.monitor, watch)
+            except TikTokError as error:
+                self._check_passing(watch, error)
+
+    async def _look(self, monitor: Monitor, watch: Watch) -> dict[str, Any]:
+        looks = 0
+        while True:
+            try:
+                status = await monitor.look(self.publish_id, looks)
+            except TikTokError as error:
+                self._check_passing(watch, error)
+            else:
                 if watch.is_over(status):
                     return status_event(self.publish_id, status)
                 log.info("Publish %s: %s.", self.publish_id, status.status)
+            looks += 1
+            await asyncio.sleep(watch.pause(monitor.budget.interval))
+
+    def _check_passing(self, watch: Watch, error: TikTokError) -> None:
+        if not watch.is_passing(error):
+            raise error
+        log.info("Publish %s: the status cannot be asked just now: %s", self.publish_id, error)

@@ -1,14 +1,23 @@
-"""What a status means, and when to look again."""
+"""What a status means, when to look again, and how a task waits."""
 
 from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from airflow_provider_tiktok import exceptions as errors
-from airflow_provider_tiktok.api.models import PublishStatus
+from airflow_provider_tiktok.api import endpoints
+from airflow_provider_tiktok.api.models import FileUpload, PublishStatus
 from airflow_provider_tiktok.exceptions import answer_error
-from airflow_provider_tiktok.publishing.status import Watch, check_publish_id, failure, is_finished
-from tests.airflow_tasks import FakeClock
+from airflow_provider_tiktok.hooks.tiktok import TikTokHook
+from airflow_provider_tiktok.publishing import status as module
+from airflow_provider_tiktok.publishing.budget import MOST
+from airflow_provider_tiktok.publishing.status import Watch, ask, check_publish_id, failure, is_finished, wait
+from airflow_provider_tiktok.sandbox.server import Sandbox
+from tests.airflow_tasks import FakeClock, endpoints_of
 
 ID = ("7600000000000000001",)
 
@@ -96,9 +105,69 @@ class TestWatch:
         ideal = [5.0, 7.5, 11.25, 16.875, 25.3125, 30.0, 30.0, 30.0, 30.0, 30.0]
         assert all(0.9 * one <= other <= 1.1 * one for one, other in zip(ideal, pauses, strict=True))
 
+    def test_pauses_grow_further_in_a_crowd(self) -> None:
+        watch = Watch(30.0)
+        pauses = [watch.pause(100.0) for _ in range(12)]
+        assert pauses[0] < 6.0, "one that has just begun is asked for soon all the same"
+        assert all(90 <= each <= 110 for each in pauses[8:])
+        assert 27 <= watch.pause() <= 33, "and shrink with it"
+
     def test_seconds(self, monkeypatch: pytest.MonkeyPatch) -> None:
         clock = FakeClock()
         clock.install(monkeypatch)
         watch = Watch()
         clock.sleep(100)
         assert watch.seconds == pytest.approx(100, abs=1)
+
+
+class TestInATask:
+    @pytest.fixture
+    def publish_id(self, tiktok: Sandbox, connect: Callable[..., Any]) -> str:
+        """A publish whose bytes never come."""
+        connect(rate_window=1.0)
+        hook = TikTokHook()
+        try:
+            return hook.call(endpoints.inbox_init(FileUpload(1000, 1000, 1))).publish_id
+        finally:
+            hook.close()
+
+    def test_threads_share_the_pace(
+        self, tiktok: Sandbox, publish_id: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Twelve that would ask 240 times a minute between them; a minute is a second here."""
+        tiktok.knobs.minute = 1.0
+        monkeypatch.setattr(module, "FIRST_PAUSE", 0.05)
+        monkeypatch.setattr(module, "SHORTEST_PAUSE", 0.05)
+
+        def work() -> None:
+            hook = TikTokHook()
+            try:
+                with pytest.raises(errors.TikTokUnconfirmedError):
+                    wait(hook, publish_id, Watch(0.05), timeout=3.0)
+            finally:
+                hook.close()
+
+        threads = [threading.Thread(target=work) for _ in range(12)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        polls = [each for each in tiktok.requests if each.endpoint == "status"]
+        assert {each.status for each in polls} == {200}
+        assert len(polls) <= 4 * MOST
+
+    def test_429_slows_all_of_them_down(self, tiktok: Sandbox, publish_id: str) -> None:
+        hook, other = TikTokHook(), TikTokHook()
+        tiktok.fault("status", action="status", status=429, times=1)
+        with pytest.raises(errors.TikTokRateLimitError):
+            ask(hook, publish_id)
+        assert hook.budget.rate < MOST / 2 + 1
+        assert other.budget is hook.budget
+        assert ask(other, publish_id).status == "PROCESSING_UPLOAD"
+
+    def test_a_question_is_asked_once(self, tiktok: Sandbox, publish_id: str) -> None:
+        """What the client would repeat is not in the budget."""
+        tiktok.fault("status", action="status", status=500, times=None)
+        with pytest.raises(errors.TikTokServerError):
+            ask(TikTokHook(), publish_id)
+        assert endpoints_of(tiktok).count("status") == 1

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import gc
 import json
 import logging
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_tiktok import exceptions as errors
+from airflow_provider_tiktok.api import transport
 from airflow_provider_tiktok.api.client import AsyncClient
 from airflow_provider_tiktok.exceptions import TikTokError
 from airflow_provider_tiktok.hooks import tiktok as hook_module
 from airflow_provider_tiktok.hooks.tiktok import TikTokHook
 from airflow_provider_tiktok.operators.tiktok import TikTokPublishVideoOperator
 from airflow_provider_tiktok.publishing import status as status_module
+from airflow_provider_tiktok.publishing.budget import MOST
 from airflow_provider_tiktok.publishing.events import read_event
 from airflow_provider_tiktok.sandbox.server import Sandbox
 from airflow_provider_tiktok.triggers import tiktok as trigger_module
@@ -46,10 +52,16 @@ def trigger(publish_id: str = "p", **options: Any) -> TikTokPublishStatusTrigger
 
 
 @pytest.fixture
-def publish(tiktok: Sandbox, connect: Connect, video: Path) -> Callable[..., str]:
+def minute() -> float:
+    """Seconds of TikTok's minute, as the Connection has it."""
+    return 60.0
+
+
+@pytest.fixture
+def publish(tiktok: Sandbox, connect: Connect, video: Path, minute: float) -> Callable[..., str]:
     def begin(**options: Any) -> str:
         if not tiktok.publishes:
-            connect()
+            connect(rate_window=minute)
         options = options or {"privacy_level": "PUBLIC_TO_EVERYONE"}
         return str(run(TikTokPublishVideoOperator(task_id="t", video=str(video), **options)))
 
@@ -219,15 +231,15 @@ class TestErrors:
     ) -> None:
         """As without a metadata database: it looks again, and the deadline is Airflow's."""
         publish_id = publish()
-        genuine, asked = hook_module.get_async_connection, []
+        genuine, asked = TikTokHook.get_connection, []
 
-        async def get(*args: Any, **options: Any) -> Any:
-            asked.append(args)
+        def get(conn_id: str) -> Any:
+            asked.append(conn_id)
             if len(asked) < 5:
                 raise RuntimeError("the API server does not answer")
-            return await genuine(*args, **options)
+            return genuine(conn_id)
 
-        monkeypatch.setattr(hook_module, "get_async_connection", get)
+        monkeypatch.setattr(TikTokHook, "get_connection", staticmethod(get))
         assert (await first_event(trigger(publish_id)))["status"] == "PUBLISH_COMPLETE"
         assert len(asked) == 5
 
@@ -293,6 +305,10 @@ class TestErrors:
 
 
 class TestManyInOneLoop:
+    @pytest.fixture
+    def minute(self) -> float:
+        return 0.5
+
     async def test_of_one_account(
         self,
         *,
@@ -350,7 +366,7 @@ class TestManyInOneLoop:
         tasks[2].cancel()
         await asyncio.gather(tasks[2], return_exceptions=True)
         assert client.transport._client.is_closed
-        assert not hook_module._hooks[asyncio.get_running_loop()]
+        assert not hook_module._here[asyncio.get_running_loop()].hooks
 
     async def test_one_after_the_other(
         self, publish: Callable[..., str], clients: list[AsyncClient], hurried: None
@@ -376,6 +392,117 @@ class TestManyInOneLoop:
             async with TikTokHook.shared("tiktok_default") as after:
                 assert after is not before
                 await after.apublish_status(publish_id)
+
+
+class TestInTiktoksLimits:
+    """A minute is two seconds here, in which TikTok takes 30 questions."""
+
+    @pytest.fixture
+    def minute(self) -> float:
+        return 2.0
+
+    async def test_forty_of_one_account(
+        self, *, tiktok: Sandbox, publish: Callable[..., str], hurried: None
+    ) -> None:
+        tiktok.knobs.minute, tiktok.knobs.processing_seconds = 2.0, 600.0
+        publish_id = publish()
+        tasks = [asyncio.create_task(first_event(trigger(publish_id, poll_interval=1))) for _ in range(40)]
+        await asyncio.sleep(5.0)
+        polls = [each for each in tiktok.requests if each.endpoint == "status"]
+        tiktok.knobs.limits, tiktok.knobs.processing_seconds = False, 0.0
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert {each.status for each in polls} == {200}
+        assert len(polls) >= 2 * MOST * 0.7, "and what TikTok takes is used"
+
+    async def test_beside_other_processes(
+        self, *, tiktok: Sandbox, publish: Callable[..., str], hurried: None
+    ) -> None:
+        """They have left a third of what TikTok takes: that is soon found out."""
+        tiktok.knobs.minute, tiktok.knobs.processing_seconds = 2.0, 600.0
+        tiktok.knobs.status_limit = 10
+        publish_id = publish()
+        tasks = [asyncio.create_task(first_event(trigger(publish_id, poll_interval=1))) for _ in range(20)]
+        await asyncio.sleep(10.0)
+        answers = [each.status for each in tiktok.requests if each.endpoint == "status"]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert 429 in answers, "else this test shows nothing"
+        assert answers.count(200) >= 2 * answers.count(429), answers
+        assert answers.count(200) >= 0.5 * 10 * 10.0 / 2.0, "and half of what is left is used, or more"
+
+    async def test_what_nobody_expected_is_raised(
+        self, *, publish: Callable[..., str], hurried: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Airflow fails the task then; the trigger must not hang."""
+        publish_id = publish()
+
+        async def call(*_: Any) -> Any:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(AsyncClient, "call", call)
+        results = await asyncio.wait_for(
+            asyncio.gather(*(first_event(trigger(publish_id)) for _ in range(3)), return_exceptions=True), 10
+        )
+        assert {type(each) for each in results} == {ZeroDivisionError}
+        assert not hook_module._here[asyncio.get_running_loop()].hooks
+
+    def test_a_triggerer_that_shuts_down(
+        self,
+        *,
+        tiktok: Sandbox,
+        publish: Callable[..., str],
+        clients: list[AsyncClient],
+        hurried: None,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        tiktok.knobs.processing_seconds = 600.0
+        publish_id = publish()
+        caplog.clear()
+
+        async def main() -> None:
+            tasks = [asyncio.create_task(first_event(trigger(publish_id))) for _ in range(10)]
+            await asyncio.sleep(0.5)
+            assert tasks
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            asyncio.run(main())
+            gc.collect()
+        assert len(clients) == 1
+        assert [each.getMessage() for each in caplog.records if each.levelno > logging.INFO] == []
+
+    async def test_each_logs_into_its_own_log(
+        self, *, tiktok: Sandbox, publish: Callable[..., str], hurried: None
+    ) -> None:
+        """Airflow keeps in the context to which task's log a line belongs."""
+        tiktok.knobs.limits, tiktok.knobs.processing_seconds = False, 3.0
+        publish_ids = [publish() for _ in range(5)]
+        whose: contextvars.ContextVar[str] = contextvars.ContextVar("whose", default="nobody")
+        logged: list[tuple[str, str]] = []
+
+        class Kept(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                logged.append((whose.get(), record.getMessage()))
+
+        async def wait(publish_id: str) -> None:
+            whose.set(publish_id)
+            await first_event(trigger(publish_id))
+
+        logger, handler = logging.getLogger("airflow_provider_tiktok"), Kept()
+        logger.addHandler(handler)
+        logger.setLevel(logging.DEBUG)
+        try:
+            await asyncio.gather(*(asyncio.create_task(wait(each)) for each in publish_ids))
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(logging.NOTSET)
+        told = [(owner, text) for owner, text in logged if text.startswith("Publish ")]
+        assert {owner for owner, _ in told} == set(publish_ids)
+        assert all(owner in text for owner, text in told)
+        assert {owner for owner, text in logged if not text.startswith("Publish ")} <= {"nobody"}
 
 
 class TestNeverBlocks:
@@ -416,16 +543,15 @@ class TestNeverBlocks:
         """To load the certificates takes 50 ms and more; the loop is every deferred task's."""
         publish_id = publish()
         threads: set[int] = set()
-        from httpx._transports import default
-
-        genuine = default.create_ssl_context
+        genuine = httpx.create_ssl_context
 
         def slow(**options: Any) -> Any:
             threads.add(threading.get_ident())
             time.sleep(1.0)
             return genuine(**options)
 
-        monkeypatch.setattr(default, "create_ssl_context", slow)
+        monkeypatch.setattr(httpx, "create_ssl_context", slow)
+        transport._certificates.cache_clear()
         longest = await _longest_standstill(first_event(trigger(publish_id)))
         assert threads
         assert threading.get_ident() not in threads
