@@ -6,9 +6,9 @@ Unpause the DAG for the days to come. For the days that have passed, oldest firs
     airflow backfill create --dag-id tiktok_backfill_dates --from-date 2026-10-01 --to-date 2026-10-31
 
 All runs of a backfill (give it ``--max-active-runs 31``) wait in their account's queue, in the triggerer, in
-the order of their dates: a month goes out at TikTok's pace, about 15 a day, and takes no worker slot meanwhile.
-A day whose video is not there fails, and does not hold up the others. Days that passed while the DAG was paused
-are not posted by themselves: that is ``catchup=False``.
+the order of their dates: a month goes out at TikTok's pace, about 15 a day, and takes no worker slot. A day
+whose video is not there fails, and does not hold up the others. Days that passed while the DAG was paused are
+not posted by themselves: that is ``catchup=False``.
 """
 
 from __future__ import annotations

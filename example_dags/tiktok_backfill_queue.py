@@ -1,7 +1,7 @@
 """
 Drain a queue of posts over several accounts, in order, at the pace that TikTok allows.
 
-The queue is a CSV file wherever Airflow's ``ObjectStoragePath`` reads and writes (a local path, ``s3://`` ...),
+The queue is a CSV file wherever Airflow's ``ObjectStoragePath`` reads and writes (a local path, ``s3://``),
 one row a post, the first to be posted on top::
 
     id,tiktok_conn_id,video,title,privacy_level,post_mode,not_before
@@ -78,28 +78,28 @@ class QueuedVideoOperator(TikTokPublishVideoOperator):
     Publish one row of the queue, and keep its state.
 
     :param row: its id
-    :param queue: the queue's URI
+    :param queue_uri: of the queue
     """
 
-    template_fields = (*TikTokPublishVideoOperator.template_fields, "row", "queue")
+    template_fields = (*TikTokPublishVideoOperator.template_fields, "row", "queue_uri")
 
-    def __init__(self, *, row: str, queue: str, **kwargs: Any) -> None:
+    def __init__(self, *, row: str, queue_uri: str, **kwargs: Any) -> None:
         super().__init__(on_failure_callback=give_back, **kwargs)
         self.row = row
-        self.queue = queue
+        self.queue_uri = queue_uri
 
     def pre_execute(self, context: Any) -> None:
         """Take the row before anything is sent; each time the task goes on, see that it still has it."""
-        state, me = States(self.queue).get(self.row), whose(context)
+        state, me = States(self.queue_uri).get(self.row), whose(context)
         if state.get("state") in ("begun", *OVER) and state.get("by") != me:
             raise AirflowSkipException(f"Row {self.row} is {state['state']} by {state.get('by')}.")
         if not state or state["state"] == "failed":
-            States(self.queue).put(self.row, "begun", by=me, account=self.tiktok_conn_id)
+            States(self.queue_uri).put(self.row, "begun", by=me, account=self.tiktok_conn_id)
 
     def post_execute(self, context: Any, result: Any = None) -> None:
         """Note that it is posted; where that cannot be written, a retry does, and posts nothing again."""
         more = {"by": whose(context), "account": self.tiktok_conn_id, "publish_id": result}
-        States(self.queue).put(self.row, "posted", **more)
+        States(self.queue_uri).put(self.row, "posted", **more)
 
 
 def whose(context: Any) -> str:
@@ -112,7 +112,7 @@ def give_back(context: Any) -> None:
     """Let later runs try a row again whose task has failed, if surely nothing was posted."""
     from airflow_provider_tiktok.publishing.outcome import may_have_posted
 
-    operator, states, me = context["task"], States(context["task"].queue), whose(context)
+    operator, states, me = context["task"], States(context["task"].queue_uri), whose(context)
     state = states.get(operator.row)
     if state.get("state") == "begun" and state.get("by") == me and not may_have_posted(context):
         error = str(context.get("exception", ""))[:500]
@@ -188,7 +188,7 @@ with DAG(
 
     QueuedVideoOperator.partial(
         task_id="publish",
-        queue="{{ params.queue }}",
+        queue_uri="{{ params.queue }}",
         wait_for_completion=True,
         deferrable=True,  # a place at TikTok's limits is waited for in the triggerer
         max_wait=None,  # for as long as it takes

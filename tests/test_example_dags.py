@@ -44,6 +44,15 @@ def test_one_dag_a_file(dags: dict[str, Any]) -> None:
     assert sorted(dags) == [path.stem for path in FILES]
 
 
+def test_they_can_be_serialised(dags: dict[str, Any]) -> None:
+    """As the DAG processor does: only then does Airflow know them."""
+    from airflow.serialization import serialized_objects as module
+
+    serialization = getattr(module, "DagSerialization", None) or module.SerializedDAG
+    for dag in dags.values():
+        assert serialization.to_dict(dag)["dag"]["dag_id"] == dag.dag_id
+
+
 def test_they_say_what_they_show(dags: dict[str, Any]) -> None:
     for dag in dags.values():
         assert {"tiktok", "example"} <= set(dag.tags)

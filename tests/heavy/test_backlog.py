@@ -39,7 +39,7 @@ class Run:
     """What one run of the DAG has done."""
 
     seconds: float
-    first_init: float
+    began: float
     tasks: list[dict[str, Any]]
     requests: list[RequestRecord]
     titles: dict[str, list[str]]
@@ -94,23 +94,64 @@ def written(path: Path, conn_ids: list[str]) -> dict[str, list[str]]:
 def drained(deployment: Deployment, queue: Path, seconds: float) -> Run:
     """Run the DAG once, and tell what it has done."""
     sandbox = deployment.sandbox
-    requests, publishes, posts = len(sandbox.requests), len(sandbox.publishes), len(sandbox.posts)
-    began = time.time()
+    sandbox.reset()
     conf = {"queue": str(queue), "poll_interval": 5}
+    began = time.time()
     run_id = deployment.persist(lambda: deployment.airflow.trigger(DAG_ID, conf))
     deployment.finished(DAG_ID, run_id, seconds)
-    load = os.getloadavg()[1]
-    tasks = [each for each in deployment.all_tasks(DAG_ID, run_id) if each["task_id"] == "publish"]
+    tasks = deployment.tasks(DAG_ID, run_id, "publish")
     titles: dict[str, list[str]] = {}
-    for publish in sandbox.publishes[publishes:]:
+    for publish in sandbox.publishes:
         titles.setdefault(publish.creator.username, []).append(publish.title)
-    new = sandbox.requests[requests:]
     return Run(
         seconds=deployment.last_end(tasks) - began,
-        first_init=min(each.time for each in new if each.endpoint == "video_init") - began,
+        began=began,
         tasks=tasks,
-        requests=new,
+        requests=list(sandbox.requests),
         titles=titles,
-        posted=Counter(post.title for post in sandbox.posts[posts:]),
-        load=load,
+        posted=Counter(post.title for post in sandbox.posts),
+        load=os.getloadavg()[0],
     )
+
+
+def connected(deployment: Deployment, prefix: str, **extras: object) -> list[str]:
+    """Connect three accounts."""
+    conn_ids = [f"{prefix}{number}" for number in range(1, ACCOUNTS + 1)]
+    for conn_id in conn_ids:
+        deployment.connect(conn_id, creator=conn_id, **extras)
+    return conn_ids
+
+
+@pytest.fixture(scope="module")
+def limited(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The run at TikTok's limits."""
+    queue = tmp_path_factory.mktemp("limited") / "queue.csv"
+    titles = written(queue, connected(deployment, "limited", rate_window=MINUTE, cap_window=DAY))
+    return drained(deployment, queue, 3 * LEAST), titles
+
+
+def test_a_backlog_is_drained_in_order_at_tiktoks_pace(
+    deployment: Deployment, limited, tmp_path: Path
+) -> None:
+    limited, titles = limited
+    show(limited)
+
+
+def show(run: Run) -> None:
+    """Print."""
+    t0 = run.began
+    print()
+    print("seconds", run.seconds, "first init", run.inits[0].time - t0, "load", run.load)
+    print("inits", len(run.inits), "refused", run.refused, Counter(r.code for r in run.inits))
+    print("all", Counter((r.endpoint, r.code) for r in run.requests))
+    print("states", Counter(t["state"] for t in run.tasks), "retries", run.retries)
+    print("posted", Counter(run.posted.values()), len(run.posted))
+    by: dict[str, list[float]] = {}
+    for r in run.inits:
+        by.setdefault(r.token.split("#")[0], []).append(round(r.time - t0, 1))
+    for k, v in by.items():
+        print(k, v)
+    for k, v in run.titles.items():
+        print(k, v == sorted(v), [x[-2:] for x in v])
+    ends = sorted(datetime.fromisoformat(t["end_date"]).timestamp() - t0 for t in run.tasks)
+    print("ends", [round(e) for e in ends])
