@@ -84,7 +84,7 @@ class QueuedVideoOperator(TikTokPublishVideoOperator):
     template_fields = (*TikTokPublishVideoOperator.template_fields, "row", "queue_uri")
 
     def __init__(self, *, row: str, queue_uri: str, **kwargs: Any) -> None:
-        super().__init__(on_failure_callback=give_back, **kwargs)
+        super().__init__(**kwargs)
         self.row = row
         self.queue_uri = queue_uri
 
@@ -195,6 +195,7 @@ with DAG(
         poll_interval="{{ params.poll_interval }}",
         retries=3,
         retry_delay=timedelta(minutes=1),
+        on_failure_callback=give_back,
         map_index_template="{{ task.tiktok_conn_id }} {{ task.row }}",
     ).expand_kwargs(take())
     # [END queue]
