@@ -1,6 +1,5 @@
 """
-Values that have to survive a task, kept in Airflow's Variables or in a task's own state store: the only module
-that touches either.
+Values that have to survive a task: the only module that touches Variables and a task's state store.
 
 A Variable is a worse register than it looks: a failed read looks like absence (in every version), a write
 that returned may not have landed, and an environment variable or a secrets backend that has the key hides
@@ -117,7 +116,9 @@ class Register(ABC):
 
     def peek(self, key: str) -> str | None:
         """
-        Give the value, or None where there may be one all the same: where that does no harm, it costs one look.
+        Give the value, or None where there may be one all the same: for where that does no harm.
+
+        It costs one look.
 
         :param key: its name
         :raises TikTokStoreError: Airflow says that it cannot be read just now
@@ -208,7 +209,7 @@ class Register(ABC):
         if listed:
             raise TikTokStoreError(
                 "Airflow lists it, but does not give its value. Either the metadata database does not answer "
-                "just now, or the value was encrypted with a Fernet key that Airflow has lost: then remove it."
+                "just now, or the value was encrypted with a Fernet key that Airflow lost: then remove it."
             )
         return None
 

@@ -29,6 +29,7 @@ WAITING_MODULES = (
     "airflow_provider_tiktok.publishing.monitor",
     "airflow_provider_tiktok.publishing.status",
     "airflow_provider_tiktok.publishing.turn",
+    "airflow_provider_tiktok.publishing.upload",
     "airflow_provider_tiktok.auth.grant",
     "airflow_provider_tiktok.auth.keeper",
     "airflow_provider_tiktok.auth.renewal",

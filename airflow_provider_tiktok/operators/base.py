@@ -144,6 +144,8 @@ class TikTokPublishOperator(BaseOperator):
                 return None
             publisher = self._publisher(context, post, given, rules, self._place(context, place, released))
             try:
+                if told is None:
+                    publisher.beginning.queue_at_once()
                 return self._published(context, publisher, waiting, self._told(publisher, told))
             finally:
                 publisher.beginning.leave()
@@ -201,7 +203,7 @@ class TikTokPublishOperator(BaseOperator):
             self._cancel = partial(publisher.cancel, standing)
             stuck_at = publisher.stuck_at(standing)
             if waiting.deferrable:
-                self._defer(standing.publish_id, waiting, stuck_at)
+                self._defer(standing.publish_id, waiting, stuck_at, cancels=publisher.cancels)
             watch = Watch(waiting.poll_interval, stuck_at=stuck_at)
             standing = publisher.stand(wait(self.hook, standing.publish_id, watch, timeout=waiting.timeout))
         if standing.status and (waiting or told):
@@ -252,12 +254,16 @@ class TikTokPublishOperator(BaseOperator):
 
     # --- in the triggerer ---
 
-    def _defer(self, publish_id: str, waiting: Waiting, stuck_at: float | None) -> NoReturn:
+    def _defer(self, publish_id: str, waiting: Waiting, stuck_at: float | None, *, cancels: bool) -> NoReturn:
         from airflow_provider_tiktok.triggers.tiktok import TikTokPublishStatusTrigger
 
         self.defer(
             trigger=TikTokPublishStatusTrigger(
-                self.tiktok_conn_id, publish_id, poll_interval=waiting.poll_interval, stuck_at=stuck_at
+                self.tiktok_conn_id,
+                publish_id,
+                poll_interval=waiting.poll_interval,
+                stuck_at=stuck_at,
+                cancel_on_kill=cancels,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=waiting.timeout),

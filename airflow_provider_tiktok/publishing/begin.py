@@ -34,7 +34,14 @@ from airflow_provider_tiktok.publishing.ownership import Ownership, claim, publi
 from airflow_provider_tiktok.publishing.pace import LOST, OK, Limit, Place, Released, limit_of
 from airflow_provider_tiktok.publishing.post import Post, Standing
 from airflow_provider_tiktok.publishing.sending import Sending
-from airflow_provider_tiktok.publishing.turn import Turn, note_gone, note_outcome, should_queue, turn
+from airflow_provider_tiktok.publishing.turn import (
+    Turn,
+    has_company,
+    note_gone,
+    note_outcome,
+    should_queue,
+    turn,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok.claim import Held
@@ -74,6 +81,19 @@ class Beginning:
     released: Released | None = None
     queue: Callable[[Limit | None], NoReturn] | None = None
     _minutes: int = 0
+
+    def queue_at_once(self) -> None:
+        """
+        Send a task of a backlog to its account's queue before anything else is asked, when it starts for the
+        first time: to prove that its record is empty takes eight requests, and is done when its turn comes.
+        """
+        if (
+            self.queue
+            and not self.released
+            and self.context["ti"].try_number == 1
+            and has_company(self.context)
+        ):
+            self.queue(None)
 
     def begin(self, blank: Callable[[], Record]) -> Standing | None:
         """

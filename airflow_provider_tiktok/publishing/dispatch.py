@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS, _LONGEST_LOOK_SECONDS = 0.25, 3.0
 _LOOKS_A_MINUTE = 20
 _SHORTEST_PAUSE = 0.02
+#: So long is an answer of Airflow's waited for, which may take seconds where many ask.
+_READ_SECONDS = 0.2
 
 #: A text is logged by the waiter, who waits on.
 Letter: TypeAlias = str | Released | TikTokError
@@ -62,7 +64,8 @@ class Dispatcher:
         self._hook, self._queue = hook, queue
         self._mail: dict[Waiter, asyncio.Queue[Letter]] = {}
         self._changed = asyncio.Event()
-        self._trail, self._looked_at = Trail(), 0.0
+        self._trail, self._read_at = Trail(), 0.0
+        self._reading: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def wait(self, waiter: Waiter) -> Released:
@@ -89,9 +92,11 @@ class Dispatcher:
 
     async def stop(self) -> None:
         """End the loop task."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        running = [each for each in (self._task, self._reading) if each is not None]
+        for each in running:
+            each.cancel()
+        if running:
+            await asyncio.wait(running)
 
     def _wake(self) -> None:
         self._changed.set()
@@ -135,17 +140,32 @@ class Dispatcher:
         return min(_LONGEST_LOOK_SECONDS, max(_LOOK_SECONDS, self._queue.windows.minute / _LOOKS_A_MINUTE))
 
     async def _look(self) -> Trail:
-        """Read the trail; where that cannot be done, or not so soon again, what was read before holds."""
-        if time.monotonic() < self._looked_at + self._look_seconds or not self._mail:
-            return self._trail
+        """
+        Give the trail; a read that takes long is waited for only at first.
+
+        An older one does no harm: who was released since counts as under way.
+        """
+        is_old = time.monotonic() >= self._read_at + self._look_seconds
+        is_due = not self._read_at or self._queue.is_due(time.time())
+        if self._reading is None and self._mail and is_old and is_due:
+            self._reading = asyncio.ensure_future(self._read())
+        if self._reading is not None:
+            await asyncio.wait([self._reading], timeout=_READ_SECONDS if self._read_at else None)
+            if self._reading.done():
+                reading, self._reading = self._reading, None
+                reading.result()
+        return self._trail
+
+    async def _read(self) -> None:
+        """Read the trail; where that cannot be done, what was read before holds."""
         try:
             trail = await beside(partial(trails.look, self._hook.account))
             if trail is not None:
                 self._trail = await self._without_old_circuit(trail)
         except TikTokStoreError as error:
             log.debug("What became of the tasks before cannot be read just now: %s", error)
-        self._looked_at = time.monotonic()
-        return self._trail
+        self._read_at = time.monotonic()
+        self._changed.set()
 
     async def _without_old_circuit(self, trail: Trail) -> Trail:
         """An obstacle may have gone with the grant that met it."""

@@ -31,14 +31,14 @@ def status_event(publish_id: str, status: PublishStatus) -> dict[str, Any]:
     :param publish_id: of the publish
     :param status: the one that ended the waiting
     """
-    return {
+    event: dict[str, Any] = {
         "publish_id": publish_id,
         "status": status.status,
         "fail_reason": status.fail_reason,
         "post_ids": list(status.post_ids),
-        "uploaded_bytes": status.uploaded_bytes,
         "log_id": status.log_id,
     }
+    return event if status.status in _ENDS else {**event, "uploaded_bytes": status.uploaded_bytes}
 
 
 def error_event(publish_id: str, error: TikTokError) -> dict[str, Any]:

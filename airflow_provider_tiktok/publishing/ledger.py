@@ -9,6 +9,7 @@ mark before the last range has a key of its own: nothing that is written beside 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -187,18 +188,16 @@ class Ledger:
         """
         self.values.write(self._sealing(record.generation), record.publish_id)
 
-    def keep_url(self, account: Account, generation: int, publish_id: str, url: str) -> None:
+    def keep_url(self, account: Account, record: Record, url: str) -> None:
         """
         Keep the address of an upload, encrypted: who has it may upload.
 
         :param account: whose client secret encrypts
-        :param generation: counted from 1
-        :param publish_id: of the publish
+        :param record: of the publish
         :param url: from the init
         :raises TikTokStoreError: it is not proven that it is kept
         """
-        sealed = seal(account, _PURPOSE, json.dumps([publish_id, url]))
-        register.write(self._url_key(generation), sealed)
+        register.write(self._url_key(record), seal(account, _PURPOSE, url))
 
     def url(self, account: Account, record: Record) -> str:
         """
@@ -209,20 +208,19 @@ class Ledger:
         :return: empty if it is not there any more, or cannot be read
         :raises TikTokStoreError: it cannot be told
         """
-        sealed = register.read(self._url_key(record.generation))
+        sealed = register.read(self._url_key(record))
         try:
-            publish_id, url = json.loads(unseal(account, _PURPOSE, sealed or ""))
-        except (UnreadableError, ValueError, TypeError):
+            return unseal(account, _PURPOSE, sealed or "")
+        except UnreadableError:
             return ""
-        return str(url) if publish_id == record.publish_id else ""
 
-    def forget_url(self, generation: int) -> None:
+    def forget_url(self, record: Record) -> None:
         """
         Remove the address of an upload that has ended; what cannot be removed is the sweep's.
 
-        :param generation: counted from 1
+        :param record: of the publish
         """
-        register.remove(self._url_key(generation))
+        register.remove(self._url_key(record))
 
     def forget_claim(self, generation: int) -> None:
         """
@@ -238,9 +236,11 @@ class Ledger:
     def _sealing(self, generation: int) -> str:
         return f"{self._name(generation)}__sealing"
 
-    def _url_key(self, generation: int) -> str:
-        # never in the task's state, which is shown to whoever may see the task
-        return f"tiktok_upload__{self.key.digest}__{generation}"
+    def _url_key(self, record: Record) -> str:
+        # never in the task's state, which is shown to whoever may see the task; and each publish has its own,
+        # so that a process which is late with one does not hide another's
+        publish = hashlib.sha256(record.publish_id.encode()).hexdigest()[:16]
+        return f"tiktok_upload__{self.key.digest}__{publish}"
 
 
 def open_ledger(context: Any) -> Ledger:

@@ -38,8 +38,8 @@ def leftovers(values: Mapping[str, str], *, now: float, older_than: float) -> It
 
     :param values: all whose names begin with one of :data:`PREFIXES`
     :param now: seconds since 1970
-    :param older_than: seconds since a publish was begun, after which its record may go: a task that is cleared
-        later would post again
+    :param older_than: seconds since a publish was begun, after which its record may go: a task that is
+        cleared later would post again
     """
     for key, text in values.items():
         if key.startswith(ADDRESS) and now - _encrypted_at(text) > ADDRESS_SECONDS:

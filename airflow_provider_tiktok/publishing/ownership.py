@@ -19,7 +19,7 @@ from airflow_provider_tiktok.auth.account import Account
 from airflow_provider_tiktok.auth.flight import two_may_ask
 from airflow_provider_tiktok.claim import Claim, Held, Pace
 from airflow_provider_tiktok.exceptions import TikTokStoreError
-from airflow_provider_tiktok.publishing.ledger import Ledger, Record
+from airflow_provider_tiktok.publishing.ledger import Ledger, Record, Stage
 
 
 def publish_pace() -> Pace:
@@ -28,12 +28,19 @@ def publish_pace() -> Pace:
     return Pace(write, write * 1.25, write * 15, write * 30)
 
 
-def claim(ledger: Ledger, generation: int, stopped: Callable[[], bool] = lambda: False) -> Held | Record:
+def claim(
+    ledger: Ledger,
+    generation: int,
+    *,
+    settled: Callable[[Record], bool] = lambda _: True,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Held | Record:
     """
     Wait until a generation is mine to make, or somebody has made it.
 
     :param ledger: of the task instance
     :param generation: counted from 1
+    :param settled: tells whether a record says what has come of it
     :param stopped: whether nobody waits for it any more
     :return: the right, or what stands in the record
     :raises TikTokStoreError: neither could be had
@@ -42,7 +49,8 @@ def claim(ledger: Ledger, generation: int, stopped: Callable[[], bool] = lambda:
     def made() -> Record | None:
         if stopped():
             raise _Stopped
-        return ledger.peek(generation)
+        record = ledger.peek(generation)
+        return record if record and settled(record) else None
 
     values = _Stoppable(ledger, stopped)
     found = Claim(
@@ -51,6 +59,19 @@ def claim(ledger: Ledger, generation: int, stopped: Callable[[], bool] = lambda:
     if isinstance(found, Record):
         return found
     return ledger.read(generation) or found
+
+
+def wait_for_outcome(ledger: Ledger, record: Record) -> Record:
+    """
+    Wait for what comes of an init that is about to be made, or was made by a process that is no more.
+
+    :param ledger: of the task instance
+    :param record: which says that it is intended
+    :return: what stands in the record then: still the same if its process will surely not say any more
+    :raises TikTokStoreError: it cannot be told
+    """
+    found = claim(ledger, record.generation, settled=lambda each: each.stage is not Stage.INTENT)
+    return found if isinstance(found, Record) else ledger.read(record.generation) or record
 
 
 @dataclass(frozen=True)
@@ -135,14 +156,14 @@ class Ownership:
 
     def _decided(self) -> Record:
         while True:
-            found = self._found or claim(self._ledger, self._generation, self._stop.is_set)
+            found = self._found or claim(self._ledger, self._generation, stopped=self._stop.is_set)
             self._found = None
             if isinstance(found, Record):
                 return found
             record, url = self._offer.result()
             if found.left() <= publish_pace().hold / 8:
                 continue  # the right has run out while the init was waited for
-            self._ledger.keep_url(self._account, self._generation, record.publish_id, url)
+            self._ledger.keep_url(self._account, record, url)
             if found.left() <= 0:
                 continue
             return self._ledger.write(record)

@@ -38,6 +38,7 @@ from airflow_provider_tiktok.publishing.decision import (
     seen,
 )
 from airflow_provider_tiktok.publishing.ledger import Ledger, Record, Stage
+from airflow_provider_tiktok.publishing.ownership import wait_for_outcome
 from airflow_provider_tiktok.publishing.post import Post, Standing
 from airflow_provider_tiktok.publishing.pull import release
 from airflow_provider_tiktok.publishing.request import Rules
@@ -82,6 +83,7 @@ class Publisher:
     _records: list[Record] = field(default_factory=list)
     _asks: int = 0
     _sends: int = 0
+    _sealed: bool = False
 
     def stand(self, told: Answer | None = None) -> Standing:
         """
@@ -111,6 +113,11 @@ class Publisher:
         self._records = self._records or self.ledger.latest()
         return self.record is not None and self.record.publish_id == publish_id
 
+    @property
+    def cancels(self) -> bool:
+        """Whether an ending task is to cancel its publish: only a pull can be."""
+        return self.rules.cancels and self.post.fence is Fence.NONE
+
     def stuck_at(self, standing: Standing) -> float | None:
         """
         Give the moment at which to look again at a publish that does not end; None = there is none.
@@ -126,7 +133,7 @@ class Publisher:
 
         :param standing: of a publish that is on its way
         """
-        if not self.rules.cancels or self.post.fence is not Fence.NONE:
+        if not self.cancels:
             return
         try:
             self.hook.cancel(standing.publish_id)
@@ -140,11 +147,10 @@ class Publisher:
         if row is not None:
             return self._act_on_record(row, record)
         assert record is not None  # noqa: S101 - nothing has a row
+        record = self._reconciled(record)
         check_under_way(self.post, self.request, record)
         answer = told or self._asked(record)
-        action = SEEN[seen(answer, record, now=time.time())][
-            column(self.post.fence, sealed=self._is_sealed(record))
-        ]
+        action = SEEN[seen(answer, record, now=time.time())][column(self.post.fence, sealed=self._sealed)]
         return self._handlers()[action](record, answer)
 
     def _handlers(self) -> dict[Action, Callable[[Record, Answer], Standing | None]]:
@@ -172,6 +178,8 @@ class Publisher:
             return self._new()
         if row is Found.DONE:
             return self._done_before(record)
+        if row is Found.INTENT and wait_for_outcome(self.ledger, record).stage is not Stage.INTENT:
+            return None
         if action is Action.UNCONFIRMED:
             return self._unconfirmed(record, None)
         if record.episode != self.episode:
@@ -201,10 +209,23 @@ class Publisher:
             log.info("Publish %s: the status cannot be asked just now: %s", record.publish_id, error)
             return error
 
-    def _is_sealed(self, record: Record) -> bool:
+    def _reconciled(self, record: Record) -> Record:
+        """
+        Give the publish that counts, and see whether its last range may have been sent.
+
+        A process that was frozen may have written its own publish over one that another process has sealed
+        since, and perhaps posted: what was sealed counts.
+        """
         if self.post.fence is Fence.NONE or record.submitted:
-            return True
-        return self.ledger.sealed(record.generation) == record.publish_id
+            self._sealed = True
+            return record
+        sealed = self.ledger.sealed(record.generation)
+        self._sealed = sealed is not None
+        if sealed is None or sealed == record.publish_id:
+            return record
+        log.warning("Publish %s is left for %s, which another process has sent.", record.publish_id, sealed)
+        self._records[-1] = self.ledger.write(replace(record, publish_id=sealed))
+        return self._records[-1]
 
     def _wait(self, record: Record, answer: Answer) -> Standing:  # noqa: ARG002
         return Standing.of(record)
@@ -351,7 +372,7 @@ class Publisher:
             request=dict(self.request),
             media=self.post.media(),
             began=time.time(),
-            cancels=self.rules.cancels,
+            cancels=self.cancels,
         )
 
     def _note(self, record: Record) -> None:
@@ -364,7 +385,7 @@ class Publisher:
     def _tidy(self, record: Record) -> None:
         if self.post.fence is Fence.NONE:
             release(self.hook, record.publish_id)
-        self.ledger.forget_url(record.generation)
+        self.ledger.forget_url(record)
         self.ledger.forget_claim(record.generation)
 
 

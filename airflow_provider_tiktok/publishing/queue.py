@@ -52,13 +52,14 @@ class Waiter:
         """When it may be released at the earliest: later, the more often TikTok's own trouble was met."""
         return self.came + READY_SECONDS * 2.0 ** min(self.place.tries, 6)
 
-    def gives_up_at(self, last_post: float) -> float:
+    def gives_up_at(self, last_post: float | None) -> float:
         """
         Tell when it has waited too long.
 
-        :param last_post: of its account, seconds since 1970
+        :param last_post: of its account, seconds since 1970; None = nothing is known of it
         """
-        return float("inf") if self.max_wait is None else max(self.place.asked, last_post) + self.max_wait
+        since = self.came if last_post is None else max(self.place.asked, last_post)
+        return float("inf") if self.max_wait is None else since + self.max_wait
 
 
 @dataclass(frozen=True)
@@ -188,13 +189,22 @@ class Queue:
             return Release(head)
         return Ask() if verdict.ask else Pause(verdict.until)
 
+    def is_due(self, now: float) -> bool:
+        """
+        Tell whether the trail matters now: not while the head may not go anyhow.
+
+        :param now: seconds since 1970
+        """
+        soon = now + 1.0
+        return bool(self._underway) or any(self._ready_at(each) <= soon for each in self._waiters[:1])
+
     def next_deadline(self, trail: Trail) -> float:
         """
         Tell when the first waiter gives up.
 
         :param trail: of the account
         """
-        last_post = trail.last_post(self.lane)
+        last_post = self._last_post(trail)
         return min((each.gives_up_at(last_post) for each in self._waiters), default=float("inf"))
 
     def _look_back(self, trail: Trail, now: float) -> None:
@@ -209,11 +219,15 @@ class Queue:
     def _failed(self, trail: Trail, now: float) -> Fail | None:
         if trail.circuit is not None and trail.circuit.holds(self.lane, now):
             return Fail(self._waiters[0], trail.circuit.error())
-        last_post = trail.last_post(self.lane)
+        last_post = self._last_post(trail)
         for each in self._waiters:
             if each.gives_up_at(last_post) <= now:
                 return Fail(each, too_long(each, self.day.refused))
         return None
+
+    def _last_post(self, trail: Trail) -> float | None:
+        """After a restart of the triggerer in an outage, what was posted meanwhile cannot be read."""
+        return trail.last_post(self.lane) if trail.entries else None
 
     def _ready_at(self, head: Waiter) -> float:
         quiet_at = min(head.came + COLLECT_SECONDS, self._came_at + QUIET_SECONDS)

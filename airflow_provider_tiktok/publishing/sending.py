@@ -84,8 +84,8 @@ class Sending:
 
         :raises TikTokStoreError: that is not proven
         """
-        owner = self.owner()
-        there = owner or self.ledger.read(record.generation)
+        self.owner()
+        there = self.ledger.read(record.generation)
         sealed = self.ledger.sealed(record.generation)
         if there is None or there.publish_id != record.publish_id or sealed not in (None, record.publish_id):
             raise OvertakenError
@@ -124,7 +124,7 @@ class Sending:
                 return None  # another process has sent the rest, or it has ended
             time.sleep(pause)
         self.ledger.write(replace(record, stage=Stage.GONE))
-        self.ledger.forget_url(record.generation)
+        self.ledger.forget_url(record)
         return None
 
     def _look(self, record: Record, column: Column) -> tuple[Action, PublishStatus | TikTokError]:

@@ -104,8 +104,8 @@ class Watch:
     :param wait_for_creator: as in :func:`is_finished`
     :param wait_for_post_id: as in :func:`is_finished`
     :param waited: seconds that were waited already, by processes before this one
-    :param stuck_at: seconds since 1970 from which on a publish that is not over is handed back as it is; None =
-        never
+    :param stuck_at: seconds since 1970 from which on a publish that is not over is handed back as it is;
+        None = never
     """
 
     def __init__(
@@ -214,6 +214,6 @@ def wait(hook: TikTokHook, publish_id: str, watch: Watch, *, timeout: float) -> 
                 return status
             log.info("Publish %s: %s.", publish_id, status.status)
     raise TikTokUnfinishedError(
-        f"Publish {publish_id}: not finished after {timeout:g} s; it goes on at TikTok. The record is kept: a "
-        "retry goes on waiting for it, and posts nothing anew."
+        f"Publish {publish_id}: not finished after {timeout:g} s; it goes on at TikTok. The record is kept: "
+        "a retry goes on waiting for it, and posts nothing anew."
     )

@@ -37,6 +37,8 @@ class TikTokPublishStatusTrigger(BaseTrigger):
     :param wait_for_creator: a draft in the creator's inbox is not enough; wait until it is posted
     :param wait_for_post_id: wait until TikTok names the public post, which it never does for private ones
     :param stuck_at: seconds since 1970 from which on a publish that is not over is handed back as it is
+    :param cancel_on_kill: cancel a pull that TikTok is still downloading when a person ends the task (Airflow
+        3.3 and newer)
     """
 
     def __init__(
@@ -46,7 +48,9 @@ class TikTokPublishStatusTrigger(BaseTrigger):
         poll_interval: float = DEFAULT_POLL_INTERVAL,
         wait_for_creator: bool = False,
         wait_for_post_id: bool = False,
+        *,
         stuck_at: float | None = None,
+        cancel_on_kill: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.tiktok_conn_id = tiktok_conn_id
@@ -55,17 +59,12 @@ class TikTokPublishStatusTrigger(BaseTrigger):
         self.wait_for_creator = wait_for_creator
         self.wait_for_post_id = wait_for_post_id
         self.stuck_at = stuck_at
+        self.cancel_on_kill = cancel_on_kill
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give what Airflow needs to make this trigger again: plain values, no secret."""
-        names = (
-            "tiktok_conn_id",
-            "publish_id",
-            "poll_interval",
-            "wait_for_creator",
-            "wait_for_post_id",
-            "stuck_at",
-        )
+        names = ["tiktok_conn_id", "publish_id", "poll_interval", "wait_for_creator", "wait_for_post_id"]
+        names += [name for name in ("stuck_at", "cancel_on_kill") if getattr(self, name)]
         path = f"{type(self).__module__}.{type(self).__qualname__}"
         return path, {name: getattr(self, name) for name in names}
 
@@ -107,6 +106,18 @@ class TikTokPublishStatusTrigger(BaseTrigger):
                 log.info("Publish %s: %s.", self.publish_id, status.status)
             looks += 1
             await asyncio.sleep(watch.pause(monitor.budget.interval))
+
+    async def on_kill(self) -> None:
+        """Cancel what TikTok is still pulling, if that is asked for; Airflow calls it only for a person."""
+        if not self.cancel_on_kill:
+            return
+        try:
+            async with TikTokHook.shared(self.tiktok_conn_id) as hook:
+                await hook.acancel(self.publish_id)
+        except TikTokError as error:
+            log.warning("Publish %s could not be cancelled: %s", self.publish_id, error)
+        else:
+            log.info("Publish %s is cancelled.", self.publish_id)
 
     def _check_passing(self, watch: Watch, error: TikTokError) -> None:
         if not watch.is_passing(error):

@@ -29,7 +29,7 @@ INITS_A_MINUTE, POSTS_A_DAY = 6, 15
 #: third's beginning to be a day old; the second 15 begin a day after the first.
 LEAST = DAY * ((POSTS - 1) // POSTS_A_DAY) + MINUTE * (((POSTS - 1) % POSTS_A_DAY) // INITS_A_MINUTE)
 #: TikTok's clock runs three times as fast, so ours does.
-CLAIM_WRITE_SECONDS = 8.0 * MINUTE / 60
+CLAIM_WRITE_SECONDS = 8.0
 #: Airflow's scheduler, of a deferred task whose process it has not seen end.
 RACE = "finished with state"
 
@@ -65,7 +65,7 @@ def deployment(deployed) -> Iterator[Deployment]:
         claim_write_seconds=CLAIM_WRITE_SECONDS,
         dags=SAMPLE.parents[1],
         dag_ids=[DAG_ID],
-        settings={"AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO"},
+        settings={"AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO", "AIRFLOW__CORE__PARALLELISM": "10"},
         minute=MINUTE,
         day=DAY,
         init_limit=INITS_A_MINUTE,
@@ -124,7 +124,7 @@ def connected(deployment: Deployment, prefix: str, **extras: object) -> list[str
     """Connect three accounts."""
     conn_ids = [f"{prefix}{number}" for number in range(1, ACCOUNTS + 1)]
     for conn_id in conn_ids:
-        deployment.connect(conn_id, creator=conn_id, **extras)
+        deployment.connect(conn_id, creator=conn_id, expires_in=1, **extras)
     return conn_ids
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTas
 from airflow_provider_tiktok import exceptions as errors
 from airflow_provider_tiktok.api import upload
 from airflow_provider_tiktok.operators.tiktok import TikTokPublishVideoOperator
+from airflow_provider_tiktok.publishing.ledger import Record, Stage, open_ledger
 from airflow_provider_tiktok.sandbox.server import Sandbox
 from tests.airflow_tasks import (
     FakeClock,
@@ -44,6 +49,13 @@ def cleared(ti: FakeTi) -> FakeTi:
     """What Airflow makes of a task instance that a person clears."""
     ti.max_tries = ti.try_number + 1
     ti.try_number += 1
+    return ti
+
+
+def another() -> FakeTi:
+    """A task instance of another run."""
+    ti = FakeTi()
+    ti.run_id = "another"
     return ti
 
 
@@ -323,6 +335,51 @@ class TestGoesOn:
         assert "taken for posted" in caplog.text
 
 
+class TestFrozen:
+    def test_a_late_record_does_not_hide_what_was_sent(
+        self, tiktok: Sandbox, connect: Connect, clock: FakeClock, video: Path, variables: FakeVariables
+    ) -> None:
+        """A process that was frozen just before it wrote its record may write it over its successor's."""
+        connect()
+        first = run(operator(video, wait_for_completion=True))
+        (name,) = [key for key in variables.values if key.startswith("tiktok_post") and key.endswith("__1")]
+        late = {
+            **json.loads(variables.values[name]),
+            "stage": "publish",
+            "publish_id": "late",
+            "submitted": 0,
+        }
+        variables.values[name] = json.dumps(late)
+        clock.sleep(90 * MINUTES)
+        assert run(operator(video, wait_for_completion=True)) == first
+        assert publishes(tiktok) == 1
+
+    @pytest.mark.parametrize("answered", [True, False], ids=["in time", "never"])
+    def test_an_init_that_is_under_way_is_waited_for(
+        self, *, tiktok: Sandbox, connect: Connect, variables: FakeVariables, answered: bool
+    ) -> None:
+        """Airflow may run a task twice: the second process does not take the first for a dead one."""
+        connect()
+        ledger = open_ledger(context_of())
+        intent = ledger.write(Record(1, Stage.INTENT, began=time.time()))
+        live = {"nonce": "n", "stamp": time.time(), "guards": ""}
+        variables.values[ledger.claim_key(1)] = json.dumps(live)
+        publish_id = run(pull(tiktok), another())
+
+        def answer() -> None:
+            ledger.write(replace(intent, stage=Stage.SUBMITTED, publish_id=str(publish_id), submitted=1.0))
+
+        timer = threading.Timer(1.0, answer)
+        if answered:
+            timer.start()
+        try:
+            with contextlib.nullcontext() if answered else pytest.raises(errors.TikTokUnconfirmedError):
+                assert run(pull(tiktok)) == publish_id
+        finally:
+            timer.cancel()
+        assert publishes(tiktok) == 1
+
+
 class TestHungPulls:
     def test_fails_so_that_it_is_retried(self, tiktok: Sandbox, connect: Connect, clock: FakeClock) -> None:
         connect()
@@ -383,10 +440,8 @@ class TestLimits:
         connect()
         tiktok.knobs.post_cap = 1
         run(operator(video))
-        other = FakeTi()
-        other.run_id = "another"
         with pytest.raises(errors.TikTokCapError) as caught:
-            run(operator(video), other)
+            run(operator(video), another())
         assert not isinstance(caught.value, AirflowFailException)
         assert len(inits_of(tiktok)) == 1, "creator_info tells, and costs no init"
 

@@ -106,6 +106,7 @@ def before_status(tiktok: Sandbox, bucket: Bucket) -> bool:
 
 @pytest.mark.parametrize("moment", [at_staging, before_init, before_the_note, before_status])
 def test_nothing_is_left(
+    *,
     tiktok: Sandbox,
     bucket: Bucket,
     environment: dict[str, str],

@@ -1137,7 +1137,7 @@ class TestNeverTwice:
         monkeypatch: pytest.MonkeyPatch,
         sent: int,
     ) -> None:
-        """Airflow retries it; once the record says which publish it is, the retry sends what is missing of it."""
+        """Airflow retries it; the retry sends what is missing, once the record says of which publish."""
         connect()
         genuine = upload.Upload._put
 

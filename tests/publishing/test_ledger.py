@@ -131,7 +131,7 @@ class TestSealing:
 class TestUrl:
     def test_is_kept_encrypted(self, ledger: Ledger, variables: FakeVariables) -> None:
         record = made()
-        ledger.keep_url(ACCOUNT, 1, record.publish_id, URL)
+        ledger.keep_url(ACCOUNT, record, URL)
         assert ledger.url(ACCOUNT, record) == URL
         assert "upload_token" not in json.dumps(variables.values)
         assert "t" * 40 not in json.dumps(variables.values)
@@ -141,20 +141,20 @@ class TestUrl:
         kept = Ledger(KEY, register.TaskState(store), "tiktok_post")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(register, "Variable", FakeVariables())
-            kept.keep_url(ACCOUNT, 1, "p", URL)
+            kept.keep_url(ACCOUNT, made(), URL)
         assert store.values == {}
 
     def test_of_another_publish_is_none(self, ledger: Ledger) -> None:
-        ledger.keep_url(ACCOUNT, 1, "another", URL)
+        ledger.keep_url(ACCOUNT, made(publish_id="another"), URL)
         assert ledger.url(ACCOUNT, made()) == ""
 
     def test_of_another_secret_is_none(self, ledger: Ledger) -> None:
-        ledger.keep_url(ACCOUNT, 1, made().publish_id, URL)
+        ledger.keep_url(ACCOUNT, made(), URL)
         assert ledger.url(Account("tiktok_default", "key", "another"), made()) == ""
 
     def test_is_forgotten(self, ledger: Ledger) -> None:
-        ledger.keep_url(ACCOUNT, 1, made().publish_id, URL)
-        ledger.forget_url(1)
+        ledger.keep_url(ACCOUNT, made(), URL)
+        ledger.forget_url(made())
         assert ledger.url(ACCOUNT, made()) == ""
 
 

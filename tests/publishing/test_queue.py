@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_tiktok.exceptions import TikTokCapError, TikTokConsentError
-from airflow_provider_tiktok.publishing.pace import OK, Limit, Windows
+from airflow_provider_tiktok.publishing.pace import OK, Limit, Place, Windows
 from airflow_provider_tiktok.publishing.queue import (
     COLLECT_SECONDS,
     LOST_SECONDS,
@@ -21,6 +21,7 @@ from airflow_provider_tiktok.publishing.queue import (
     Pause,
     Queue,
     Release,
+    Waiter,
     too_long,
 )
 from airflow_provider_tiktok.publishing.trail import Circuit, Entry, Trail
@@ -257,6 +258,14 @@ class TestRelease:
                 released += 1
         assert MOST_UNDERWAY < released < 60
 
+    def test_when_it_matters_what_others_do(self) -> None:
+        """Not while a backlog arrives: a busy Airflow need not be asked then."""
+        queue = filled(waiter(1), waiter(2))
+        assert not queue.is_due(BEGAN + 3.0)
+        assert queue.is_due(BEGAN + 4.5)
+        queue.release(queue.waiters[0], BEGAN + 5.0)
+        assert queue.is_due(BEGAN + 5.1), "an answer is awaited"
+
     def test_who_has_left_is_not_released(self) -> None:
         queue, one = Queue(DIRECT, REAL), waiter(1)
         queue.join(one)
@@ -276,6 +285,13 @@ class TestGivesUp:
     def test_counted_from_the_account_s_last_post(self) -> None:
         queue, made = filled(waiter(1, max_wait=100.0)), Trail((Entry(BEGAN + 50.0, "t", OK, DIRECT),))
         assert queue.next_deadline(made) == BEGAN + 150.0
+
+    def test_counted_anew_where_nothing_can_be_read(self) -> None:
+        """After a restart of the triggerer in an outage: what was posted meanwhile is not known."""
+        late = Waiter(Place("t", "d", 1, BEGAN), BEGAN + 5000.0, max_wait=100.0)
+        assert filled(late).next_deadline(Trail()) == BEGAN + 5100.0
+        known = Trail((Entry(BEGAN + 1.0, "t", OK, DIRECT),))
+        assert isinstance(filled(late).step(known, BEGAN + 5001.0), Fail)
 
     def test_what_was_refused_is_no_post(self) -> None:
         queue, made = filled(waiter(1, max_wait=100.0)), Trail((Entry(BEGAN + 50.0, "t", NO, DIRECT),))

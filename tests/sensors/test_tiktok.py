@@ -436,6 +436,8 @@ class TestAsAirflowSeesIt:
         publish()
         connect("bob", conn_id="other")
         options = {"privacy_level": "SELF_ONLY", "tiktok_conn_id": "other"}
-        publish_id = run(TikTokPublishVideoOperator(task_id="t", video=str(video), **options))
+        another = FakeTi()
+        another.run_id = "another"
+        publish_id = run(TikTokPublishVideoOperator(task_id="t", video=str(video), **options), another)
         result = run(sensor(publish_id, tiktok_conn_id="{{ params.who }}"), params={"who": "other"})
         assert result["status"] == "PUBLISH_COMPLETE"

@@ -282,15 +282,15 @@ class TestUnreadable:
     ) -> None:
         """In a triggerer an outage of the database looks like absence: it waits on."""
         monkeypatch.setattr(trigger_module, "AGAIN_SECONDS", 0.05)
-        real, tries = hook_module.get_async_connection, []
+        real, tries = hook_module.TikTokHook.get_connection, []
 
-        async def failing(*args: Any, **options: Any) -> Any:
+        def failing(_: object, conn_id: str) -> Any:
             tries.append(1)
             if len(tries) < 4:
                 raise RuntimeError("the metadata database does not answer")
-            return await real(*args, **options)
+            return real(conn_id)
 
-        monkeypatch.setattr(hook_module, "get_async_connection", failing)
+        monkeypatch.setattr(hook_module.TikTokHook, "get_connection", failing)
         (turn,) = await released(trigger())
         assert isinstance(turn, Released)
         assert len(tries) == 4
@@ -324,6 +324,15 @@ class TestUnreadable:
         await released(trigger())
         ticking.cancel()
         assert max(gaps) < 0.5
+
+    async def test_slow_variables_hold_nobody_up(self, quick: Sandbox, variables: FakeVariables) -> None:
+        """With many at once an answer of Airflow's takes seconds; a turn does not wait for it."""
+        waiting = asyncio.ensure_future(released(*[trigger(index) for index in range(3)]))
+        await asyncio.sleep(0.1)
+        variables.slow = 2.0
+        began = time.monotonic()
+        assert all(isinstance(each, Released) for each in await waiting)
+        assert time.monotonic() - began < 1.8
 
 
 class TestLeaves:
