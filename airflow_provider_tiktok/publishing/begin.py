@@ -84,8 +84,9 @@ class Beginning:
 
     def queue_at_once(self) -> None:
         """
-        Send a task of a backlog to its account's queue before anything else is asked, when it starts for the
-        first time: to prove that its record is empty takes eight requests, and is done when its turn comes.
+        Send a task of a backlog to its account's queue when it starts for the first time, its record unread.
+
+        To prove that there is none takes eight requests of Airflow's API server: that is for its turn.
         """
         if (
             self.queue
