@@ -193,8 +193,9 @@ with DAG(
         deferrable=True,  # a place at TikTok's limits is waited for in the triggerer
         max_wait=None,  # for as long as it takes
         poll_interval="{{ params.poll_interval }}",
-        retries=3,
-        retry_delay=timedelta(minutes=1),
+        retries=6,
+        retry_delay=timedelta(seconds=10),  # a retry goes on with what was begun
+        retry_exponential_backoff=True,
         on_failure_callback=give_back,
         map_index_template="{{ task.tiktok_conn_id }} {{ task.row }}",
     ).expand_kwargs(take())
