@@ -91,7 +91,7 @@ class Beginning:
         if (
             self.queue
             and not self.released
-            and self.context["ti"].try_number == 1
+            and getattr(self.context.get("ti"), "try_number", 0) == 1
             and has_company(self.context)
         ):
             self.queue(None)
