@@ -8,8 +8,11 @@ against one without limits.
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -27,7 +30,7 @@ from tests.heavy.deployment import Deployment
 
 pytestmark = [pytest.mark.integration, pytest.mark.heavy]
 
-DAG_ID = "tiktok_backfill_queue"
+DAG_ID, DATES_DAG_ID = "tiktok_backfill_queue", "tiktok_backfill_dates"
 ACCOUNTS, POSTS = 3, 30
 MINUTE, DAY = 20.0, 90.0
 INITS_A_MINUTE, POSTS_A_DAY = 6, 15
@@ -92,7 +95,7 @@ def deployment(deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
     with deployed(
         claim_write_seconds=8.0,
         dags=SAMPLE.parents[1],
-        dag_ids=[DAG_ID],
+        dag_ids=[DAG_ID, DATES_DAG_ID],
         settings={"AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO", "AIRFLOW__CORE__PARALLELISM": "10"},
         minute=MINUTE,
         day=DAY,
@@ -183,3 +186,35 @@ def test_a_backlog_is_drained_in_order_at_tiktoks_pace(deployment: Deployment, t
     assert limited.refused < 0.05 * len(limited.inits)
     assert limited.seconds <= WITHIN * max(LEAST, unlimited.seconds), "from the start of the run on"
     assert deployment.sandbox.violations == []
+
+
+def test_airflows_backfill_posts_past_days_in_order(deployment: Deployment, tmp_path: Path) -> None:
+    """``airflow backfill create``, as a person would call it: one post a logical date, the oldest first."""
+    sandbox, airflow = deployment.sandbox, deployment.airflow
+    days = [f"2026-10-{day:02d}" for day in range(1, 6)]
+    for day in days:
+        (tmp_path / f"{day}.mp4").symlink_to(SAMPLE)
+    [name] = connected(deployment, "dates", 1)
+    sandbox.knobs.limits = True
+    sandbox.reset()
+    airflow.ask("PATCH", f"/api/v2/dags/{DATES_DAG_ID}", {"is_paused": False})
+    conf = {"folder": str(tmp_path), "tiktok_conn_id": name, "poll_interval": 5}
+    dates = ("--from-date", days[0], "--to-date", days[-1])
+    command = ("backfill", "create", "--dag-id", DATES_DAG_ID, *dates, "--max-active-runs", "10")
+    subprocess.run(
+        [sys.executable, "-m", "airflow", *command, "--dag-run-conf", json.dumps(conf)],
+        env=airflow._environment,
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    path = f"/api/v2/dags/{DATES_DAG_ID}/dagRuns?run_type=backfill"
+
+    def over() -> list[str] | None:
+        states = [each["state"] for each in deployment.persist(lambda: airflow.ask("GET", path))["dag_runs"]]
+        return states if len(states) == len(days) and {*states} <= {"success", "failed"} else None
+
+    assert deployment.until(over, 240, "the backfill to end") == ["success"] * len(days)
+    assert [each.title[-16:-6] for each in sandbox.publishes] == days
+    assert sorted(each.title[-16:-6] for each in sandbox.posts) == days
+    assert all(each.code == "ok" for each in sandbox.requests if each.endpoint == "video_init")
