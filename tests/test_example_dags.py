@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import runpy
 import socket
 from pathlib import Path
@@ -44,6 +45,15 @@ def test_one_dag_a_file(dags: dict[str, Any]) -> None:
     assert sorted(dags) == [path.stem for path in FILES]
 
 
+def test_they_can_be_serialised(dags: dict[str, Any]) -> None:
+    """As the DAG processor does: only then does Airflow know them."""
+    from airflow.serialization import serialized_objects as module
+
+    serialization = getattr(module, "DagSerialization", None) or module.SerializedDAG
+    for dag in dags.values():
+        assert dag.dag_id in json.dumps(serialization.to_dict(dag))
+
+
 def test_they_say_what_they_show(dags: dict[str, Any]) -> None:
     for dag in dags.values():
         assert {"tiktok", "example"} <= set(dag.tags)
@@ -54,7 +64,8 @@ def test_they_say_what_they_show(dags: dict[str, Any]) -> None:
 def test_nothing_posts_by_itself(dags: dict[str, Any]) -> None:
     """Somebody's real account may be behind the Connection."""
     scheduled = {name for name, dag in dags.items() if type(dag.timetable).__name__ != "NullTimetable"}
-    assert scheduled == {"tiktok_keep_accounts_fresh"}
+    assert scheduled == {"tiktok_keep_accounts_fresh", "tiktok_backfill_dates"}
+    assert all(dags[name].is_paused_upon_creation for name in scheduled)
 
 
 def test_they_show_every_operator_and_sensor(dags: dict[str, Any]) -> None:

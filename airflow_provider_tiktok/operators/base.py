@@ -144,6 +144,8 @@ class TikTokPublishOperator(BaseOperator):
                 return None
             publisher = self._publisher(context, post, given, rules, self._place(context, place, released))
             try:
+                if told is None:
+                    publisher.beginning.queue_at_once()
                 return self._published(context, publisher, waiting, self._told(publisher, told))
             finally:
                 publisher.beginning.leave()

@@ -35,7 +35,14 @@ from airflow_provider_tiktok.publishing.ownership import Ownership, claim, publi
 from airflow_provider_tiktok.publishing.pace import LOST, OK, Limit, Place, Released, limit_of
 from airflow_provider_tiktok.publishing.post import Post, Standing
 from airflow_provider_tiktok.publishing.sending import Sending
-from airflow_provider_tiktok.publishing.turn import Turn, note_gone, note_outcome, should_queue, turn
+from airflow_provider_tiktok.publishing.turn import (
+    Turn,
+    has_company,
+    note_gone,
+    note_outcome,
+    should_queue,
+    turn,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok.hooks.tiktok import TikTokHook
@@ -74,6 +81,20 @@ class Beginning:
     released: Released | None = None
     queue: Callable[[Limit | None], NoReturn] | None = None
     _minutes: int = 0
+
+    def queue_at_once(self) -> None:
+        """
+        Send a task of a backlog to its account's queue when it starts for the first time, its record unread.
+
+        To prove that there is none takes eight requests of Airflow's API server: that is for its turn.
+        """
+        if (
+            self.queue
+            and not self.released
+            and getattr(self.context.get("ti"), "try_number", 0) == 1
+            and has_company(self.context)
+        ):
+            self.queue(None)
 
     def begin(self, blank: Callable[[], Record]) -> Standing | None:
         """

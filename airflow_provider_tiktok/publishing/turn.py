@@ -83,6 +83,18 @@ def windows_of(account: Account) -> Windows:
     return Windows(account.rate_window, account.cap_window)
 
 
+def has_company(context: Mapping[str, Any]) -> bool:
+    """
+    Tell whether a task surely has company: it is one of many of a backlog.
+
+    :param context: of the task
+    """
+    run_type = getattr(context.get("dag_run"), "run_type", "")
+    return (
+        getattr(context.get("ti"), "map_index", -1) > 0 or getattr(run_type, "value", run_type) == "backfill"
+    )
+
+
 def should_queue(hook: TikTokHook, context: Mapping[str, Any], post_mode: str) -> bool:
     """
     Tell whether a task may have company, so that it has to ask for its turn in the triggerer.
@@ -91,8 +103,7 @@ def should_queue(hook: TikTokHook, context: Mapping[str, Any], post_mode: str) -
     :param context: of the task
     :param post_mode: of the post
     """
-    run_type = getattr(context.get("dag_run"), "run_type", "")
-    if getattr(context.get("ti"), "map_index", -1) > 0 or getattr(run_type, "value", run_type) == "backfill":
+    if has_company(context):
         return True
     trail = _look(hook.account)
     return trail is not None and trail.is_crowded(post_mode, windows_of(hook.account), time.time())

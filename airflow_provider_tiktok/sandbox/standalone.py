@@ -114,8 +114,8 @@ class StandaloneAirflow:
         return str(self.ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"])
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """Give the task instances of a run, as the REST API has them."""
-        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
+        """Give the task instances of a run, a hundred at most, as the REST API has them."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances?limit=100"
         tasks: list[dict[str, Any]] = self.ask("GET", path)["task_instances"]
         return tasks
 

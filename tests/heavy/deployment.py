@@ -9,12 +9,12 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -67,8 +67,9 @@ class Deployment:
     :param claim_write_seconds: of the provider's configuration: the scale of all the claim's constants
     :param restart_pause: seconds after which a component that has ended is started again
     :param dags: the DAG folder
-    :param dag_ids: what is in it
+    :param dag_ids: which DAGs it has to know before it is ready
     :param parallelism: tasks at a time
+    :param settings: more of Airflow's environment
     :param knobs: of the sandbox
     """
 
@@ -81,6 +82,7 @@ class Deployment:
         dags: Path = DAGS,
         dag_ids: Sequence[str] = DAG_IDS,
         parallelism: int = 24,
+        settings: Mapping[str, str] = MappingProxyType({}),
         **knobs: Any,
     ) -> None:
         self.postgres = postgres
@@ -100,6 +102,7 @@ class Deployment:
             "PATH": os.pathsep.join(
                 [self._restarted(restart_pause), str(Path(sys.executable).parent), os.environ["PATH"]]
             ),
+            **settings,
         }
         self.airflow = StandaloneAirflow(dags, environment)
 
@@ -142,7 +145,7 @@ class Deployment:
     # --- accounts ---
 
     def connect(
-        self, conn_id: str, creator: str = "creator1", *, expires_in: float | None = None, **extras: str
+        self, conn_id: str, creator: str = "creator1", *, expires_in: float | None = None, **extras: object
     ) -> None:
         """Make a Connection with a new grant, in Airflow's database, where Airflow encrypts it."""
         self.creators[conn_id] = creator

@@ -515,6 +515,28 @@ class TestLimits:
             run(operator(video, deferrable=True), ti)
         assert publishes(tiktok) == (0 if map_index > 0 else 1)
 
+    def test_a_task_of_a_backlog_queues_with_its_record_unread(
+        self, connect: Connect, variables: FakeVariables, video: Path
+    ) -> None:
+        """Ninety of them at once would prove to Airflow's API server ninety times that there is none."""
+        connect()
+        ti = FakeTi()
+        ti.map_index = 1
+        with pytest.raises(TaskDeferred):
+            run(operator(video, deferrable=True), ti)
+        assert variables.reads == []
+
+    def test_a_retry_of_a_backlog_reads_its_record_first(
+        self, tiktok: Sandbox, connect: Connect, clock: FakeClock, video: Path
+    ) -> None:
+        connect()
+        ti = FakeTi()
+        ti.map_index = 1
+        publish_id = run(operator(video), ti)
+        ti.try_number = 2
+        assert run(operator(video, deferrable=True), ti) == publish_id
+        assert publishes(tiktok) == 1
+
     def test_a_turn_that_will_not_come(self, connect: Connect, video: Path) -> None:
         connect()
         event = {
