@@ -29,8 +29,7 @@ from airflow_provider_tiktok.exceptions import (
     TikTokStoreError,
     TikTokUnconfirmedError,
 )
-from airflow_provider_tiktok.publishing.decision import Fence
-from airflow_provider_tiktok.publishing.ledger import Ledger, Record, Stage
+from airflow_provider_tiktok.publishing.ledger import Fence, Ledger, Record, Stage
 from airflow_provider_tiktok.publishing.ownership import Ownership, claim, publish_pace, time_left
 from airflow_provider_tiktok.publishing.pace import LOST, OK, Limit, Place, Released, limit_of
 from airflow_provider_tiktok.publishing.post import Post, Standing
@@ -173,29 +172,42 @@ class Beginning:
     # --- a pull ---
 
     def _pull(self, blank: Record) -> Standing | None:
-        held = claim(self.ledger, blank.generation)  # before its turn: another's may have to die first
         try:
-            with self._turn() as mine:
-                if isinstance(held, Held) and held.left() < publish_pace().hold / 3:
-                    self._keep(replace(blank, stage=Stage.NOTHING_SENT))  # the turn was long in coming
-                    blank = replace(blank, generation=blank.generation + 1)
-                    held = claim(self.ledger, blank.generation)
-                if isinstance(held, Record):
-                    self.post.unwanted()
-                    return None  # another process has made it
-                record = replace(blank, stage=Stage.INTENT, began=time.time())
-                self.ledger.write(record)
-                begun = self._pull_init(record, held, mine)
-                mine.note(OK)
-                record = self.post.planned(replace(record, publish_id=begun.publish_id))
-                self._keep(record)
+            record = self._begun_pull(blank)
+        except TikTokUnconfirmedError:
+            log.warning("What was staged stays, since TikTok may be pulling it; the sweep removes it.")
+            raise
         except TikTokAnswerError as error:
             self.post.unwanted()
             self.at_limit(error)
             return None
+        except TikTokError:
+            self.post.unwanted()
+            raise
+        if record is None:
+            self.post.unwanted()
+            return None
         self.post.accepted(record.publish_id)
         log.info("Publish %s: TikTok pulls %s.", record.publish_id, self.post.what)
         return Standing.of(record)
+
+    def _begun_pull(self, blank: Record) -> Record | None:
+        """Make the init under a claim; None where another process has made it."""
+        held = claim(self.ledger, blank.generation)  # before its turn: another's may have to die first
+        with self._turn() as mine:
+            if isinstance(held, Held) and held.left() < publish_pace().hold / 3:
+                self._keep(replace(blank, stage=Stage.NOTHING_SENT))  # the turn was long in coming
+                blank = replace(blank, generation=blank.generation + 1)
+                held = claim(self.ledger, blank.generation)
+            if isinstance(held, Record):
+                return None
+            record = replace(blank, stage=Stage.INTENT, began=time.time())
+            self.ledger.write(record)
+            begun = self._pull_init(record, held, mine)
+            mine.note(OK)
+            record = self.post.planned(replace(record, publish_id=begun.publish_id))
+            self._keep(record)
+            return record
 
     def _pull_init(self, record: Record, held: Held, mine: Turn) -> PublishInit:
         """Make the init; what came of it is in the record before anything else is done."""
@@ -212,7 +224,6 @@ class Beginning:
             raise
         except TikTokError:  # no connection, no token, or the claim has run out
             self._keep(replace(record, stage=Stage.NOTHING_SENT))
-            self.post.unwanted()
             raise
 
     def _record_doubt(self, record: Record, error: BaseException) -> None:

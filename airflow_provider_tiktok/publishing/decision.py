@@ -19,7 +19,7 @@ from airflow_provider_tiktok.exceptions import (
     TikTokConsentError,
     TikTokError,
 )
-from airflow_provider_tiktok.publishing.ledger import Record, Stage
+from airflow_provider_tiktok.publishing.ledger import Fence, Record, Stage
 
 #: An upload's address lives an hour (Media Transfer Guide, 2026-09-11); this much later it is surely dead.
 YOUNG_SECONDS = 70 * 60.0
@@ -33,15 +33,6 @@ FRESH_SECONDS = 60.0
 FORGOTTEN_SECONDS = 24 * 3600.0
 #: How often a publish that TikTok has failed for its own reasons is made anew, until the task is cleared.
 REPEATS = 2
-
-
-class Fence(StrEnum):
-    """What keeps a publish from being made twice."""
-
-    PUBLISH_ID = auto()
-    """An upload: it is posted at most once, whoever sends its last byte."""
-    NONE = auto()
-    """A pull, and photos: the init is the deed."""
 
 
 class Action(StrEnum):

@@ -57,6 +57,15 @@ class Stage(StrEnum):
 OPEN = frozenset({Stage.INTENT, Stage.PUBLISH, Stage.SUBMITTED})
 
 
+class Fence(StrEnum):
+    """What keeps a publish from being made twice."""
+
+    PUBLISH_ID = "publish_id"
+    """An upload: it is posted at most once, whoever sends its last byte."""
+    NONE = "none"
+    """A pull, and photos: the init is the deed."""
+
+
 @dataclass(frozen=True)
 class Record:
     """
@@ -74,6 +83,7 @@ class Record:
     :param code: TikTok's, of a refusal or failure
     :param log_id: beside it
     :param cancels: a cancel may be ours
+    :param fence: what keeps it from being made twice; see :class:`Fence`
     :param size: bytes of an upload
     :param chunk_size: bytes of each of its ranges but the last
     :param chunks: how many ranges
@@ -90,6 +100,7 @@ class Record:
     code: str = ""
     log_id: str = ""
     cancels: bool = False
+    fence: Fence = Fence.PUBLISH_ID
     size: int = 0
     chunk_size: int = 0
     chunks: int = 0
@@ -264,8 +275,8 @@ def _cleared_on_success() -> bool:
 def _record_of(text: str, name: str) -> Record:
     try:
         given: dict[str, Any] = json.loads(text)
-        stage = Stage(given["stage"])
-        return Record(**{**{each: given[each] for each in _FIELDS & given.keys()}, "stage": stage})
+        known = {each: given[each] for each in _FIELDS & given.keys()}
+        return Record(**{**known, "stage": Stage(given["stage"]), "fence": Fence(given["fence"])})
     except (ValueError, TypeError, KeyError, AttributeError):
         raise TikTokStoreError(
             f"The record {name} of what this task has posted cannot be read: something else has written to "

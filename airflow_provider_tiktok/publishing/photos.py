@@ -57,6 +57,13 @@ class PhotoCarousel(Pulled):
 
     def check(self) -> str:
         """Make every photo right, name every one that cannot be used, and check what only TikTok can tell."""
+        photos = self._photos = self._photos or self._prepared()
+        self._post = _checked_post(self._hook, self._request)
+        count = f"{len(photos)} photos, {sum(is_staged for _, _, is_staged in photos)} of them staged"
+        return f"a {self._request.post_mode} of {count}, with {self._post}"
+
+    def _prepared(self) -> list[tuple[str, Picture, bool]]:
+        """Make every photo right; gives each with its address, and whether it has to be staged."""
         hook, request = self._hook, self._request
         if not all(is_shown(hook, photo) for photo in request.photos):
             check_hosting(hook, "A photo that is not under media_public_base_url")
@@ -73,10 +80,7 @@ class PhotoCarousel(Pulled):
         if any(staged):
             check_hosting(hook, "A photo that had to be changed")
         _check_shown(hook, request, pictures, staged)
-        self._post = _checked_post(hook, request)
-        self._photos = [*zip(request.photos, pictures, staged, strict=True)]
-        count = f"{len(pictures)} photos, {sum(staged)} of them staged"
-        return f"a {request.post_mode} of {count}, with {self._post}"
+        return [*zip(request.photos, pictures, staged, strict=True)]
 
     def _files(self) -> Sequence[Stageable]:
         return [

@@ -10,8 +10,7 @@ from typing import Protocol
 from airflow_provider_tiktok.api.client import Guard
 from airflow_provider_tiktok.api.models import PostMode, PublishInit, PublishStatus
 from airflow_provider_tiktok.api.upload import UploadEnd
-from airflow_provider_tiktok.publishing.decision import Fence
-from airflow_provider_tiktok.publishing.ledger import Record
+from airflow_provider_tiktok.publishing.ledger import Fence, Record
 
 log = logging.getLogger(__name__)
 

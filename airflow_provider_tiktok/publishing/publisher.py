@@ -31,20 +31,19 @@ from airflow_provider_tiktok.publishing.decision import (
     REPEATS,
     SEEN,
     Action,
-    Fence,
     Found,
     column,
     found,
     seen,
 )
-from airflow_provider_tiktok.publishing.ledger import Ledger, Record, Stage
+from airflow_provider_tiktok.publishing.ledger import Fence, Ledger, Record, Stage
 from airflow_provider_tiktok.publishing.ownership import wait_for_outcome
 from airflow_provider_tiktok.publishing.post import Post, Standing
 from airflow_provider_tiktok.publishing.pull import release
 from airflow_provider_tiktok.publishing.request import Rules
 from airflow_provider_tiktok.publishing.sameness import check_bytes, check_posted, check_under_way
 from airflow_provider_tiktok.publishing.sending import Sending
-from airflow_provider_tiktok.publishing.status import failure
+from airflow_provider_tiktok.publishing.status import ask, failure
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok.hooks.tiktok import TikTokHook
@@ -150,7 +149,7 @@ class Publisher:
         record = self._reconciled(record)
         check_under_way(self.post, self.request, record)
         answer = told or self._asked(record)
-        action = SEEN[seen(answer, record, now=time.time())][column(self.post.fence, sealed=self._sealed)]
+        action = SEEN[seen(answer, record, now=time.time())][column(record.fence, sealed=self._sealed)]
         return self._handlers()[action](record, answer)
 
     def _handlers(self) -> dict[Action, Callable[[Record, Answer], Standing | None]]:
@@ -173,7 +172,8 @@ class Publisher:
     # --- what the record says ---
 
     def _act_on_record(self, row: Found, record: Record | None) -> Standing | None:
-        action = FOUND[row][self.post.fence]
+        # as it was begun: what is asked for now may take another way
+        action = FOUND[row][record.fence if record else self.post.fence]
         if record is None or action in (Action.NEW, Action.PACE):
             return self._new()
         if row is Found.DONE:
@@ -204,7 +204,7 @@ class Publisher:
 
     def _asked(self, record: Record) -> Answer:
         try:
-            return self.hook.publish_status(record.publish_id)
+            return ask(self.hook, record.publish_id)
         except TikTokError as error:
             log.info("Publish %s: the status cannot be asked just now: %s", record.publish_id, error)
             return error
@@ -216,7 +216,7 @@ class Publisher:
         A process that was frozen may have written its own publish over one that another process has sealed
         since, and perhaps posted: what was sealed counts.
         """
-        if self.post.fence is Fence.NONE or record.submitted:
+        if record.fence is Fence.NONE or record.submitted:
             self._sealed = True
             return record
         sealed = self.ledger.sealed(record.generation)
@@ -373,6 +373,7 @@ class Publisher:
             media=self.post.media(),
             began=time.time(),
             cancels=self.cancels,
+            fence=self.post.fence,
         )
 
     def _note(self, record: Record) -> None:
@@ -383,7 +384,7 @@ class Publisher:
             log.warning("Publish %s: %s is not noted: %s", record.publish_id, record.stage, error)
 
     def _tidy(self, record: Record) -> None:
-        if self.post.fence is Fence.NONE:
+        if record.fence is Fence.NONE:
             release(self.hook, record.publish_id)
         self.ledger.forget_url(record)
         self.ledger.forget_claim(record.generation)

@@ -27,8 +27,7 @@ from airflow_provider_tiktok.media.aws import BRIEF, PATIENT, Patience
 from airflow_provider_tiktok.media.hosting import MediaHost, Stageable, Staged
 from airflow_provider_tiktok.media.public import check_pullable, url_fault
 from airflow_provider_tiktok.media.source import MediaAccess, open_host
-from airflow_provider_tiktok.publishing.decision import Fence
-from airflow_provider_tiktok.publishing.ledger import Record, Stage
+from airflow_provider_tiktok.publishing.ledger import Fence, Record, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,6 +14,7 @@ from airflow_provider_tiktok.exceptions import TikTokError, TikTokStoreError, Ti
 from airflow_provider_tiktok.publishing.decision import SEEN, Action, Column, seen
 from airflow_provider_tiktok.publishing.ledger import Ledger, Record, Stage
 from airflow_provider_tiktok.publishing.post import Post, Standing
+from airflow_provider_tiktok.publishing.status import ask
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok.hooks.tiktok import TikTokHook
@@ -129,7 +130,7 @@ class Sending:
 
     def _look(self, record: Record, column: Column) -> tuple[Action, PublishStatus | TikTokError]:
         try:
-            answer: PublishStatus | TikTokError = self.hook.publish_status(record.publish_id)
+            answer: PublishStatus | TikTokError = ask(self.hook, record.publish_id)
         except TikTokError as error:
             log.info("Publish %s: the status cannot be asked just now: %s", record.publish_id, error)
             answer = error

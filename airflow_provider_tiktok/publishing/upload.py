@@ -23,11 +23,11 @@ from airflow_provider_tiktok.exceptions import TikTokError, TikTokRequestError
 from airflow_provider_tiktok.media.source import MediaSource, open_source
 from airflow_provider_tiktok.media.video import content_type
 from airflow_provider_tiktok.publishing.creator import VideoInit, checked_video_init, judge_media
-from airflow_provider_tiktok.publishing.decision import Fence
 from airflow_provider_tiktok.publishing.identity import bytes_identity
-from airflow_provider_tiktok.publishing.ledger import Record
+from airflow_provider_tiktok.publishing.ledger import Fence, Record
 from airflow_provider_tiktok.publishing.pull import media_access
 from airflow_provider_tiktok.publishing.request import VideoRequest
+from airflow_provider_tiktok.publishing.status import ask
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok.hooks.tiktok import TikTokHook
@@ -133,7 +133,7 @@ class VideoUpload:
 
     def _uploaded(self, publish_id: str) -> int | None:
         try:
-            return self._hook.publish_status(publish_id).uploaded_bytes
+            return ask(self._hook, publish_id).uploaded_bytes
         except TikTokError as error:
             log.info("Publish %s: its progress cannot be asked just now: %s", publish_id, error)
             return None

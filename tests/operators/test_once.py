@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTas
 from airflow_provider_tiktok import exceptions as errors
 from airflow_provider_tiktok.api import upload
 from airflow_provider_tiktok.operators.tiktok import TikTokPublishVideoOperator
-from airflow_provider_tiktok.publishing.ledger import Record, Stage, open_ledger
+from airflow_provider_tiktok.publishing.ledger import Fence, Record, Stage, open_ledger
 from airflow_provider_tiktok.sandbox.server import Sandbox
 from tests.airflow_tasks import (
     FakeClock,
@@ -201,6 +201,18 @@ class TestUnconfirmed:
         run(pull(tiktok, if_unconfirmed="republish"), cleared(ti))
         assert publishes(tiktok) == 2
 
+    def test_another_way_is_no_way_around_it(
+        self, tiktok: Sandbox, connect: Connect, clock: FakeClock, video: Path
+    ) -> None:
+        """An upload would be made anew; but what was begun was a pull, which may be posted."""
+        connect()
+        ti = FakeTi()
+        tiktok.fault("video_init", action="drop", when="after")
+        for task in (pull(tiktok), operator(video), operator(video)):
+            with pytest.raises(errors.TikTokUnconfirmedError):
+                run(task, ti)
+        assert publishes(tiktok) == 1
+
     def test_a_record_that_cannot_be_kept_names_the_publish(
         self, tiktok: Sandbox, connect: Connect, clock: FakeClock, variables: FakeVariables
     ) -> None:
@@ -361,7 +373,7 @@ class TestFrozen:
         """Airflow may run a task twice: the second process does not take the first for a dead one."""
         connect()
         ledger = open_ledger(context_of())
-        intent = ledger.write(Record(1, Stage.INTENT, began=time.time()))
+        intent = ledger.write(Record(1, Stage.INTENT, began=time.time(), fence=Fence.NONE))
         live = {"nonce": "n", "stamp": time.time(), "guards": ""}
         variables.values[ledger.claim_key(1)] = json.dumps(live)
         publish_id = run(pull(tiktok), another())

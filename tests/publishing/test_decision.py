@@ -25,7 +25,7 @@ from airflow_provider_tiktok.publishing.decision import (
     found,
     seen,
 )
-from airflow_provider_tiktok.publishing.ledger import Record, Stage
+from airflow_provider_tiktok.publishing.ledger import Fence, Record, Stage
 
 #: What must be done: row, upload, pull. Written down a second time, so that no cell changes unseen.
 FOUND_CELLS = """
