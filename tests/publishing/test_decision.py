@@ -18,7 +18,6 @@ from airflow_provider_tiktok.publishing.decision import (
     YOUNG_SECONDS,
     Action,
     Column,
-    Fence,
     Found,
     Seen,
     column,
