@@ -38,6 +38,8 @@ INITS_A_MINUTE, POSTS_A_DAY = 6, 15
 #: the 30th in the third minute of that day.
 LEAST = DAY * ((POSTS - 1) // POSTS_A_DAY) + MINUTE * (((POSTS - 1) % POSTS_A_DAY) // INITS_A_MINUTE)
 WITHIN = 1.25
+#: For one run, on a machine that has other things to do.
+PATIENCE_SECONDS = 600.0
 #: For a Connection to a TikTok without limits: nobody waits for a minute or a day to pass.
 AT_ONCE = {"rate_window": 0.1, "cap_window": 0.1}
 HEADINGS = ("id", "tiktok_conn_id", "video", "title", "privacy_level", "post_mode", "not_before")
@@ -51,7 +53,7 @@ class Run:
     What one run of the DAG has done.
 
     :param began: when it was started
-    :param seconds: to the end of its last task
+    :param seconds: to its end
     :param tasks: that publish
     :param races: how many of them Airflow has failed while their second process ran
     :param load: of the machine, at the end, over the last minute
@@ -137,13 +139,15 @@ def drain(deployment: Deployment, folder: Path, names: list[str], posts: int = P
     run_id = deployment.persist(
         lambda: deployment.airflow.trigger(DAG_ID, {"queue": str(queue), "poll_interval": 5})
     )
-    state = deployment.finished(DAG_ID, run_id, 400)
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not deployment.run_is_over(DAG_ID, run_id) and time.monotonic() < end:
+        time.sleep(1.0)  # what has come of it is told in any case
     load = os.getloadavg()[0]
     tasks = deployment.tasks(DAG_ID, run_id, "publish")
     return Run(
         began=began,
-        seconds=deployment.last_end(tasks) - began,
-        state=state,
+        seconds=time.time() - began,
+        state=deployment.airflow.run_state(DAG_ID, run_id),
         tasks=tasks,
         requests=list(sandbox.requests),
         publishes=list(sandbox.publishes),
