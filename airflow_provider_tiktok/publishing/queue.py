@@ -21,7 +21,7 @@ from airflow_provider_tiktok.publishing.trail import Trail
 #: A task is not released before it has waited this long: no trigger may fire in its first seconds.
 READY_SECONDS = 5.0
 #: Nor while its neighbours arrive: until none has come for a while, but not for longer than this.
-COLLECT_SECONDS, QUIET_SECONDS = 8.0, 3.0
+COLLECT_SECONDS, QUIET_SECONDS = 12.0, 3.0
 #: Released and not yet answered, at most.
 MOST_UNDERWAY = 4
 #: After so long a released task is not waited for; twice as long each time, since workers may be rare.

@@ -91,7 +91,7 @@ def has_company(context: Mapping[str, Any]) -> bool:
     """
     run_type = getattr(context.get("dag_run"), "run_type", "")
     return (
-        getattr(context.get("ti"), "map_index", -1) > 0 or getattr(run_type, "value", run_type) == "backfill"
+        getattr(context.get("ti"), "map_index", -1) >= 0 or getattr(run_type, "value", run_type) == "backfill"
     )
 
 

@@ -217,8 +217,8 @@ class TestRelease:
         assert queue.step(Trail(), BEGAN + 8.0) == Pause(BEGAN + 11.0), "its neighbour is the head now"
 
     def test_but_not_for_long(self) -> None:
-        queue = filled(waiter(0), *[waiter(index, BEGAN + index) for index in range(1, 9)])
-        assert queue.step(Trail(), BEGAN + 8.0) == Release(queue.waiters[0])
+        queue = filled(waiter(0), *[waiter(index, BEGAN + index) for index in range(1, 13)])
+        assert queue.step(Trail(), BEGAN + 12.0) == Release(queue.waiters[0])
 
     def test_the_more_often_it_was_tried_the_later(self) -> None:
         steps = [filled(waiter(1, tries=tries)).step(Trail(), BEGAN) for tries in range(3)]

@@ -270,9 +270,9 @@ class TestOutcome:
 
 
 class TestShouldQueue:
-    @pytest.mark.parametrize(("map_index", "queues"), [(-1, False), (0, False), (1, True), (99, True)])
+    @pytest.mark.parametrize(("map_index", "queues"), [(-1, False), (0, True), (1, True), (99, True)])
     def test_mapped_tasks(self, hook: TikTokHook, map_index: int, *, queues: bool) -> None:
-        """The first of them has nobody before it."""
+        """Also the first of them: it may start after its neighbours."""
         ti = FakeTi()
         ti.map_index = map_index
         assert should_queue(hook, {"ti": ti}, DIRECT) == queues
