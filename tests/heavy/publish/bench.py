@@ -98,10 +98,15 @@ class Bench:
         """Have a process begin, and wait for its end."""
         assert self.begin(instance, process, number=number, strike=strike).wait() == "ended"
 
-    def retry(self, instance: Instance, number: int) -> None:
-        """Try again, as Airflow would, unless the last to end has succeeded or failed for good."""
+    def retry(self, instance: Instance, number: int, *, once_more: bool = False) -> None:
+        """
+        Try again, as Airflow would, unless the last to end has succeeded or failed for good.
+
+        :param number: of the try
+        :param once_more: also where it has succeeded, as Airflow does where it has not heard of that
+        """
         ends = instance.journal.ends()
-        if not ends or (ends[-1]["ends"] != "success" and not ends[-1]["is_final"]):
+        if not ends or (ends[-1]["ends"] == "success" and once_more) or not ends[-1].get("is_final", True):
             self.run(instance, f"try {number}", number=number)
 
     def made(self, instance: Instance) -> Made:

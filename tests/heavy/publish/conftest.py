@@ -23,9 +23,9 @@ DATABASE = "side_by_side"
 def matrix(deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
     public = tmp_path_factory.mktemp("public")
     put_media(public)
-    # with more tasks at a time, or shorter looks, Airflow's API is too slow for any of them to have its claim
-    options = {"dags": DAGS, "dag_ids": (DAG_ID,), "parallelism": 8, "public_dir": public, **KNOBS}
-    with deployed(claim_write_seconds=4.0, **options) as running:
+    # with more tasks at a time, Airflow's API is too slow on a small machine for a claim's looks
+    options = {"dags": DAGS, "dag_ids": (DAG_ID,), "parallelism": 10, "public_dir": public, **KNOBS}
+    with deployed(claim_write_seconds=6.0, **options) as running:
         media = Media(public, f"{running.sandbox.url}/public/")
         yield Matrix(running, media, tmp_path_factory.mktemp("journals"))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.heavy.deployment import DATABASE, Deployment
 from tests.heavy.publish.kinds import Kind, Made, Media, made_by_creator
-from tests.heavy.publish.steps import Step, is_pacing, is_request
+from tests.heavy.publish.steps import Step, is_pacing, is_request, is_upload
 from tests.heavy.publish.strikes import DEFER, RETURN, Journal, Strike, as_dict
 
 DAG_ID, OPERATORS = "publish_matrix", ("video", "photos")
@@ -49,6 +49,11 @@ class Outcome:
     state: str
     tries: int
     made: Made
+
+    @property
+    def come_to(self) -> bool:
+        """Whether the place of its strike was come to, if it has one."""
+        return self.case.strike is None or self.case.journal.struck()
 
     @property
     def unconfirmed(self) -> bool:
@@ -136,13 +141,14 @@ def kills(steps: Iterable[Step]) -> list[Strike]:
     ]
     found = [Strike("kill", step.name, step.nth, "before") for step in changing[:1]]
     for step in changing:
-        if step.name.startswith("upload"):
+        if is_upload(step):
             found.append(Strike("kill", step.name, step.nth, "during"))
         found.append(Strike("kill", step.name, step.nth, "after"))
     return found
 
 
 def lost_answers(steps: Iterable[Step]) -> list[Strike]:
-    """Give each request, to lose its answer, or to be told 500, after TikTok has acted."""
+    """Give each request, to lose its answer; where TikTok has acted on it, also to be told 500."""
     requests = [step for step in steps if is_request(step)]
-    return [Strike(how, step.name, step.nth) for step in requests for how in ("lose", "500")]
+    ways = {True: ("lose", "500"), False: ("lose",)}
+    return [Strike(how, step.name, step.nth) for step in requests for how in ways[step.changes]]

@@ -11,14 +11,21 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from airflow.sdk import DAG, task
 
+from airflow_provider_tiktok.claim import Pace
 from airflow_provider_tiktok.operators.tiktok import TikTokPublishPhotosOperator, TikTokPublishVideoOperator
+from airflow_provider_tiktok.publishing import begin, ownership
 from tests.heavy.publish.strikes import Journal, Struck, from_dict
 
 DIES_ONCE = {"retries": 4, "retry_delay": timedelta(seconds=1)}
 WAITS = {"wait_for_completion": True, "poll_interval": 1.0}
+#: As long between two looks as a busy machine needs; but what a dead process leaves is soon over.
+CLAIM = Pace(write=3.0, settle=3.75, hold=12.0, ttl=18.0)
+for module in (begin, ownership):
+    mock.patch.object(module, "publish_pace", return_value=CLAIM).start()
 
 
 def struck(case: dict[str, Any], context: Any, phase: str, publish: Callable[[], Any]) -> Any:
@@ -40,6 +47,11 @@ class PublishVideo(TikTokPublishVideoOperator):
     def execute(self, context: Any) -> Any:
         """Publish."""
         return struck(self.case, context, "", lambda: super(PublishVideo, self).execute(context))
+
+    def execute_released(self, context: Any, event: Any = None, place: Any = None) -> Any:
+        """Go on where the account's queue has let it go."""
+        resume = super().execute_released
+        return struck(self.case, context, "released: ", lambda: resume(context, event, place))
 
     def execute_complete(self, context: Any, event: Any = None) -> Any:
         """Go on after a deferral."""
