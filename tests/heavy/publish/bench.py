@@ -16,13 +16,10 @@ from tests.heavy.publish.kinds import Kind, Made, Media, made_by_creator
 from tests.heavy.publish.processes import Nursery, Process
 from tests.heavy.publish.strikes import Journal, Strike, as_dict
 
-#: The scale of the claim's constants, and what follows from it: how long a claim is held, and lives.
-CLAIM_WRITE_SECONDS = 0.4
-HOLD_SECONDS, LIFE_SECONDS = 60 * CLAIM_WRITE_SECONDS / 8, 120 * CLAIM_WRITE_SECONDS / 8
 #: TikTok's minute, of which a process waits some for another that is frozen in its turn.
 RATE_WINDOW_SECONDS = 0.4
 #: So many at a time: most of them wait most of the time.
-ROUNDS_AT_ONCE = 16
+ROUNDS_AT_ONCE = 10
 S, T = TypeVar("S"), TypeVar("T")
 _numbers = itertools.count(1)
 

@@ -11,21 +11,16 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from airflow.sdk import DAG, task
 
-from airflow_provider_tiktok.claim import Pace
 from airflow_provider_tiktok.operators.tiktok import TikTokPublishPhotosOperator, TikTokPublishVideoOperator
-from airflow_provider_tiktok.publishing import begin, ownership
+from tests.heavy.publish import claims
 from tests.heavy.publish.strikes import Journal, Struck, from_dict
 
 DIES_ONCE = {"retries": 4, "retry_delay": timedelta(seconds=1)}
 WAITS = {"wait_for_completion": True, "poll_interval": 1.0}
-#: As long between two looks as a busy machine needs; but what a dead process leaves is soon over.
-CLAIM = Pace(write=3.0, settle=3.75, hold=12.0, ttl=18.0)
-for module in (begin, ownership):
-    mock.patch.object(module, "publish_pace", return_value=CLAIM).start()
+claims.use(claims.IN_AIRFLOW)
 
 
 def struck(case: dict[str, Any], context: Any, phase: str, publish: Callable[[], Any]) -> Any:
