@@ -16,7 +16,7 @@ import pytest
 from tests.heavy.publish.bench import Bench, Instance, at_once, until
 from tests.heavy.publish.claims import FORKED
 from tests.heavy.publish.kinds import KINDS, Kind, Made
-from tests.heavy.publish.steps import is_pacing, thinned
+from tests.heavy.publish.steps import Step, is_pacing, thinned
 from tests.heavy.publish.strikes import Strike
 from tests.heavy.publish.tables import tell
 
@@ -115,23 +115,23 @@ def test_one_is_frozen(bench: Bench):
         instance = bench.instance(kind)
         first = bench.begin(instance, "A", strike=strike)
         if first.wait() == "ended":
-            return Round(instance, f"(not come to: {strike})", bench.made(instance))
+            return Round(instance, f"(not come to: {strike.name})", bench.made(instance))
         since = time.monotonic()
         bench.run(instance, "B", number=2)
         until(since + FORKED.hold * 1.1)
         first.thaw()
         assert first.wait() == "ended"
         bench.retry(instance, 3, once_more=True)
-        return Round(instance, str(strike), bench.made(instance))
+        return Round(instance, str(Step(strike.name, strike.nth, changes=False)), bench.made(instance))
 
     given = [
         (instance.kind, Strike("stop", step.name, step.nth, "before"))
         for instance in at_once(unstruck, CHOSEN)
         for step in thinned(instance.journal.steps())
-        if not is_pacing(step)
+        if not is_pacing(step) or step.nth == 1
     ]
     rounds = at_once(frozen, given)
-    tell_of("One process frozen (SIGSTOP) at each step, until the next try has ended", rounds)
+    tell_of("One process frozen (SIGSTOP) before each step, until the next try has ended", rounds)
     assert_right(rounds)
 
 

@@ -17,6 +17,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.heavy]
 
 #: Each of these runs once, and then once for each of its steps.
 ALL = (DEFERRED[0], *KINDS)  # what takes longest first
+#: Their ends are those of the others.
+BRIEF = ("upload, draft", "upload in ranges, post", "pull, draft", "photos, draft")
 KILLED, UNHEARD = "kill", ("lose", "500")
 #: A step or two may not be come to again: one poll less, or a claim won at once.
 COME_TO = 0.9
@@ -68,8 +70,8 @@ def struck(matrix: Matrix, unstruck: dict[Kind, Outcome]) -> list[Outcome]:
     cases = [
         matrix.case(kind, strike)
         for kind, outcome in unstruck.items()
-        for steps in (outcome.case.journal.steps(),)
-        for strike in (*kills(steps), *lost_answers(steps))
+        for steps, brief in ((outcome.case.journal.steps(), kind.name in BRIEF),)
+        for strike in (*kills(steps, brief=brief), *lost_answers(steps, brief=brief))
     ]
     return matrix.run(cases, 900)
 
