@@ -40,6 +40,12 @@ class Instance:
     journal: Journal
     connection: dict[str, Any]
 
+    @property
+    def ends(self) -> str:
+        """How its processes ended, in that order."""
+        ends = [(line["process"], line["ends"]) for line in self.journal.ends()]
+        return ", ".join(f"{who}: {how.removeprefix('TikTok').removesuffix('Error')}" for who, how in ends)
+
 
 class Bench:
     """

@@ -44,10 +44,6 @@ class Round:
     strike: Strike | None
     made: Made
 
-    @property
-    def ends(self) -> str:
-        return ", ".join(f"{line['process']}: {line['ends']}" for line in self.instance.journal.ends())
-
     def fault(self) -> str:
         """Say what is wrong; empty if nothing is."""
         last = self.instance.journal.ends()[-1]
@@ -56,7 +52,7 @@ class Round:
         if last["ends"] == "success":
             return "" if self.made.posts == 1 else "success without a post"
         may_be_unknown = not self.instance.kind.fenced and self.before != ENDED
-        return "" if may_be_unknown and last["ends"] == "TikTokUnconfirmedError" else self.ends
+        return "" if may_be_unknown and last["ends"] == "TikTokUnconfirmedError" else self.instance.ends
 
 
 def tried(bench: Bench, kind: Kind, before: Strike | None, strike: Strike | None) -> Round:
@@ -90,7 +86,7 @@ def test_no_read_that_fails_posts_twice(bench: Bench):
                 (
                     each.instance.kind.name,
                     str(each.before or ""),
-                    each.ends,
+                    each.instance.ends,
                     str(each.made.posts),
                     each.fault(),
                 ),

@@ -44,10 +44,6 @@ class Round:
     how: str
     made: Made
 
-    @property
-    def ends(self) -> str:
-        return ", ".join(f"{line['process']}: {line['ends']}" for line in self.instance.journal.ends())
-
     def fault(self) -> str:
         """Say what is wrong; empty if nothing is."""
         ends = self.instance.journal.ends()
@@ -71,7 +67,7 @@ def tell_of(title: str, rounds: list[Round]) -> None:
             (
                 (
                     each.instance.kind.name,
-                    each.ends,
+                    each.instance.ends,
                     str(each.made.posts),
                     str(each.made.inits),
                     each.fault(),
