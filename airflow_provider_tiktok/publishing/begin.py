@@ -30,7 +30,7 @@ from airflow_provider_tiktok.exceptions import (
     TikTokUnconfirmedError,
 )
 from airflow_provider_tiktok.publishing.ledger import Fence, Ledger, Record, Stage
-from airflow_provider_tiktok.publishing.ownership import Ownership, claim, publish_pace, time_left
+from airflow_provider_tiktok.publishing.ownership import Ownership, claim, is_claimed, publish_pace, time_left
 from airflow_provider_tiktok.publishing.pace import LOST, OK, Limit, Place, Released, limit_of
 from airflow_provider_tiktok.publishing.post import Post, Standing
 from airflow_provider_tiktok.publishing.sending import Sending
@@ -193,21 +193,34 @@ class Beginning:
 
     def _begun_pull(self, blank: Record) -> Record | None:
         """Make the init under a claim; None where another process has made it."""
-        held = claim(self.ledger, blank.generation)  # before its turn: another's may have to die first
+        # a claim that is there may have to die first, which must not take up the account's turn
+        held = claim(self.ledger, blank.generation) if is_claimed(self.ledger, blank.generation) else None
         with self._turn() as mine:
-            if isinstance(held, Held) and held.left() < publish_pace().hold / 3:
-                self._keep(replace(blank, stage=Stage.NOTHING_SENT))  # the turn was long in coming
-                blank = replace(blank, generation=blank.generation + 1)
-                held = claim(self.ledger, blank.generation)
+            if held is None or (isinstance(held, Held) and held.left() < publish_pace().hold / 3):
+                held = claim(self.ledger, blank.generation)  # the turn may have been long in coming
             if isinstance(held, Record):
                 return None
-            record = replace(blank, stage=Stage.INTENT, began=time.time())
-            self.ledger.write(record)
+            record = self._intend(blank, held)
             begun = self._pull_init(record, held, mine)
             mine.note(OK)
             record = self.post.planned(replace(record, publish_id=begun.publish_id))
             self._keep(record)
             return record
+
+    def _intend(self, blank: Record, held: Held) -> Record:
+        """
+        Write that the init is about to be made.
+
+        :raises TikTokStoreError: that may have come too late, and stand over what another process has made
+        """
+        record = self.ledger.write(replace(blank, stage=Stage.INTENT, began=time.time()))
+        if held.left() > 0:
+            return record
+        # it stays: nobody who reads it may take it that nothing was sent
+        raise TikTokStoreError(
+            "The right to publish ran out while it was noted that it is used: the machine or Airflow was too "
+            "slow. This process has sent nothing, but another one of this task may have."
+        )
 
     def _pull_init(self, record: Record, held: Held, mine: Turn) -> PublishInit:
         """Make the init; what came of it is in the record before anything else is done."""

@@ -61,6 +61,19 @@ def claim(
     return ledger.read(generation) or found
 
 
+def is_claimed(ledger: Ledger, generation: int) -> bool:
+    """
+    Tell whether a claim is there, dead or alive, as far as one look can tell.
+
+    :param ledger: of the task instance
+    :param generation: counted from 1
+    """
+    try:
+        return ledger.values.peek(ledger.claim_key(generation)) is not None
+    except TikTokStoreError:
+        return True
+
+
 def wait_for_outcome(ledger: Ledger, record: Record) -> Record:
     """
     Wait for what comes of an init that is about to be made, or was made by a process that is no more.

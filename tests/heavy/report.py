@@ -19,7 +19,7 @@ def table(title: str, *headings: str) -> Table:
 
 def shown() -> str:
     """Give all tables as text."""
-    console = Console(width=140, color_system=None)
+    console = Console(width=120, color_system=None)
     with console.capture() as capture:
         for each in _tables:
             console.print(each)

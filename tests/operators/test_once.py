@@ -17,7 +17,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTas
 from airflow_provider_tiktok import exceptions as errors
 from airflow_provider_tiktok.api import upload
 from airflow_provider_tiktok.operators.tiktok import TikTokPublishVideoOperator
-from airflow_provider_tiktok.publishing.ledger import Fence, Record, Stage, open_ledger
+from airflow_provider_tiktok.publishing import turn
+from airflow_provider_tiktok.publishing.ledger import Fence, Ledger, Record, Stage, open_ledger
 from airflow_provider_tiktok.sandbox.server import Sandbox
 from tests.airflow_tasks import (
     FakeClock,
@@ -389,6 +390,47 @@ class TestFrozen:
                 assert run(pull(tiktok)) == publish_id
         finally:
             timer.cancel()
+        assert publishes(tiktok) == 1
+
+    @pytest.mark.parametrize("where", ["in its turn", "before its intent"])
+    def test_a_pull_that_thaws_makes_no_second_one(
+        self,
+        tiktok: Sandbox,
+        connect: Connect,
+        clock: FakeClock,
+        monkeypatch: pytest.MonkeyPatch,
+        where: str,
+    ) -> None:
+        """While one process is frozen, another one of its task posts; what it says must not be undone."""
+        connect(rate_window=0.2)
+        made: list[str | None] = []
+
+        def freeze() -> None:
+            if not made:
+                made.append(None)
+                clock.sleep(10 * MINUTES)
+                made[0] = run(pull(tiktok, wait_for_completion=True))
+
+        def waits(account: object, post_mode: str) -> None:
+            freeze()
+
+        def writes(self: Ledger, record: Record) -> Record:
+            if record.stage is Stage.INTENT:
+                freeze()
+            return genuine(self, record)
+
+        genuine = Ledger.write
+        if where == "in its turn":
+            monkeypatch.setattr(turn, "_wait_for_room", waits)
+            assert run(pull(tiktok, wait_for_completion=True)) == made[0]
+        else:
+            monkeypatch.setattr(Ledger, "write", writes)
+            with pytest.raises(errors.TikTokStoreError, match="another one of this task may have"):
+                run(pull(tiktok, wait_for_completion=True))
+            # what the other has noted is lost with it: then it is unknown, and never "nothing was sent"
+            with pytest.raises(errors.TikTokUnconfirmedError):
+                run(pull(tiktok, wait_for_completion=True))
+        assert made[0]
         assert publishes(tiktok) == 1
 
 

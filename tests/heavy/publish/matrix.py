@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.heavy.deployment import DATABASE, Deployment
 from tests.heavy.publish.kinds import Kind, Made, Media, made_by_creator
-from tests.heavy.publish.steps import Step, is_pacing, is_request
+from tests.heavy.publish.steps import Step, is_pacing, is_request, is_tidying, is_upload
 from tests.heavy.publish.strikes import DEFER, RETURN, Journal, Strike, as_dict
 
 DAG_ID, OPERATORS = "publish_matrix", ("video", "photos")
@@ -49,6 +49,11 @@ class Outcome:
     state: str
     tries: int
     made: Made
+
+    @property
+    def come_to(self) -> bool:
+        """Whether the place of its strike was come to, if it has one."""
+        return self.case.strike is None or self.case.journal.struck()
 
     @property
     def unconfirmed(self) -> bool:
@@ -122,27 +127,38 @@ class Matrix:
         ]
 
 
-def kills(steps: Iterable[Step]) -> list[Strike]:
+def kills(steps: Iterable[Step], *, brief: bool = False) -> list[Strike]:
     """
     Give the places at which a kill leaves a world that no other kill leaves.
 
     After a step that changes something and before the next one that does, all is the same for whoever comes
     later; so each such gap is struck once, right after the step that opens it.
+
+    :param steps: of a publish that nothing was in the way of
+    :param brief: not where only the record of a publish that has ended is tidied away
     """
     changing = [
         step
         for step in steps
-        if (step.changes or step.name.endswith((RETURN, DEFER))) and not is_pacing(step)
+        if (step.changes or step.name.endswith((RETURN, DEFER)))
+        and not is_pacing(step)
+        and not (brief and (is_tidying(step) or step.name.endswith(RETURN)))
     ]
     found = [Strike("kill", step.name, step.nth, "before") for step in changing[:1]]
     for step in changing:
-        if step.name.startswith("upload"):
+        if is_upload(step):
             found.append(Strike("kill", step.name, step.nth, "during"))
         found.append(Strike("kill", step.name, step.nth, "after"))
     return found
 
 
-def lost_answers(steps: Iterable[Step]) -> list[Strike]:
-    """Give each request, to lose its answer, or to be told 500, after TikTok has acted."""
-    requests = [step for step in steps if is_request(step)]
-    return [Strike(how, step.name, step.nth) for step in requests for how in ("lose", "500")]
+def lost_answers(steps: Iterable[Step], *, brief: bool = False) -> list[Strike]:
+    """
+    Give each request, to lose its answer; where TikTok has acted on it, also to be told 500.
+
+    :param steps: of a publish that nothing was in the way of
+    :param brief: only requests on which TikTok acts
+    """
+    requests = [step for step in steps if is_request(step) and (step.changes or not brief)]
+    ways = {True: ("lose", "500"), False: ("lose",)}
+    return [Strike(how, step.name, step.nth) for step in requests for how in ways[step.changes]]

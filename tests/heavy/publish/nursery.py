@@ -37,8 +37,9 @@ def prepare() -> None:
     from airflow_provider_tiktok.operators import tiktok as operators  # noqa: F401
     from airflow_provider_tiktok.publishing import photos, video  # noqa: F401
     from tests import airflow_tasks  # noqa: F401
-    from tests.heavy.publish import strikes  # noqa: F401
+    from tests.heavy.publish import claims, strikes  # noqa: F401
 
+    claims.use(claims.FORKED)
     tables = [table for name, table in Base.metadata.tables.items() if name in ("team", "variable")]
     Base.metadata.create_all(settings.engine, tables=tables)
     Variable.set("warm", "what the first access has to load takes half a second")

@@ -149,6 +149,16 @@ def is_request(step: Step) -> bool:
     return re.sub(r"^.*?: ", "", step.name).split()[0] in ENDPOINTS.values()
 
 
+def is_tidying(step: Step) -> bool:
+    """Tell whether a step only takes away what is not needed any more."""
+    return "delete " in step.name
+
+
+def is_upload(step: Step) -> bool:
+    """Tell whether a step sends a range of a video."""
+    return "upload from byte " in step.name
+
+
 def _endpoint(request: Request) -> str:
     path = urlsplit(request.url).path
     name = next((name for end, name in ENDPOINTS.items() if path.endswith(end)), "")

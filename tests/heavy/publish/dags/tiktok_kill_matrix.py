@@ -15,10 +15,12 @@ from typing import Any
 from airflow.sdk import DAG, task
 
 from airflow_provider_tiktok.operators.tiktok import TikTokPublishPhotosOperator, TikTokPublishVideoOperator
+from tests.heavy.publish import claims
 from tests.heavy.publish.strikes import Journal, Struck, from_dict
 
 DIES_ONCE = {"retries": 4, "retry_delay": timedelta(seconds=1)}
 WAITS = {"wait_for_completion": True, "poll_interval": 1.0}
+claims.use(claims.IN_AIRFLOW)
 
 
 def struck(case: dict[str, Any], context: Any, phase: str, publish: Callable[[], Any]) -> Any:
@@ -40,6 +42,11 @@ class PublishVideo(TikTokPublishVideoOperator):
     def execute(self, context: Any) -> Any:
         """Publish."""
         return struck(self.case, context, "", lambda: super(PublishVideo, self).execute(context))
+
+    def execute_released(self, context: Any, event: Any = None, place: Any = None) -> Any:
+        """Go on where the account's queue has let it go."""
+        resume = super().execute_released
+        return struck(self.case, context, "released: ", lambda: resume(context, event, place))
 
     def execute_complete(self, context: Any, event: Any = None) -> Any:
         """Go on after a deferral."""
