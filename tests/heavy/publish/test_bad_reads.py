@@ -27,7 +27,7 @@ ENDED = Strike("kill", RETURN, 1, "before")
 INIT_MADE = Strike("kill", "init", 1, "after")
 BYTES_SENT = Strike("kill", "upload from byte 0", 1, "after")
 HISTORIES = {True: (ENDED, INIT_MADE, BYTES_SENT), False: (ENDED, INIT_MADE)}
-CHOSEN = tuple(kind for kind in KINDS if kind.name in ("upload, post", "pull, post", "photos, draft"))
+CHOSEN = tuple(kind for kind in KINDS if kind.name in ("upload, post", "photos, draft"))
 
 
 @dataclass(frozen=True)

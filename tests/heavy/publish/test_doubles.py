@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.heavy]
 
 SEED = 20261126
 #: Of two processes at once, for each kind.
-ROUNDS = 4
+ROUNDS = 3
 #: Between the starts of two processes: a part of what a publish takes.
 JITTER_SECONDS = 0.4
 PULLED_WELL = {"success", "TikTokUnconfirmedError"}

@@ -10,7 +10,7 @@ from tests.heavy.publish.matrix import Matrix
 
 pytestmark = [pytest.mark.integration, pytest.mark.heavy]
 
-EACH = 3
+EACH = 2
 #: TikTok processes for longer than its access tokens live.
 TWO_HOURS, PROCESSING_SECONDS = 7201.0, 10_000.0
 
