@@ -293,14 +293,12 @@ class Publisher:
 
     def _gone(self, record: Record, answer: Answer) -> Standing | None:
         """Give a publish up that surely posts nothing any more."""
-        if record.is_open:
-            cancelled = isinstance(answer, PublishStatus) and answer.status == PublishState.FAILED
-            if cancelled:
-                self._failed(record, answer)
-            else:
-                log.warning("Publish %s can no longer be finished: a new one is made.", record.publish_id)
-                self._records[-1] = self.ledger.write(replace(record, stage=Stage.GONE))
-                self._tidy(record)
+        if isinstance(answer, PublishStatus) and answer.status == PublishState.FAILED:  # we have cancelled it
+            self._failed(record, answer)
+        else:
+            log.warning("Publish %s can no longer be finished: a new one is made.", record.publish_id)
+            self._records[-1] = self.ledger.write(replace(record, stage=Stage.GONE))
+            self._tidy(record)
         return self._new()
 
     def _hung(self, record: Record, answer: Answer) -> Standing | None:  # noqa: ARG002
