@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 
 #: So long is waited for the task before this one: its process may be waiting for a worker, or be dead.
 AFTER_SECONDS = 60.0
+#: And so long by one that leaves without an init.
+LEAVE_SECONDS = 10.0
 _LOOK_SECONDS = 0.7
 #: In TikTok's minutes: so long is waited for room, and for other tasks of this host.
 _PATIENCE = 3
@@ -167,14 +169,14 @@ def note_gone(hook: TikTokHook, released: Released | None, post_mode: str) -> No
         _add(hook.account, entry, None)
 
 
-def _wait_for(account: Account, ticket: str) -> None:
-    end = time.monotonic() + AFTER_SECONDS
+def _wait_for(account: Account, ticket: str, seconds: float = AFTER_SECONDS) -> None:
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         trail = _look(account)
         if trail is not None and trail.answered(ticket):
             return
         time.sleep(_LOOK_SECONDS)
-    log.info("The task before this one has not been heard of for %g s: going on.", AFTER_SECONDS)
+    log.info("The task before this one has not been heard of for %g s: going on.", seconds)
 
 
 def _wait_for_room(account: Account, post_mode: str) -> None:
