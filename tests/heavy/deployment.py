@@ -219,11 +219,10 @@ class Deployment:
 
     @contextmanager
     def waiting_sensor(self, conn_id: str, poll_interval: float = 3.0, count: int = 1) -> Iterator[Sensor]:
-        """Have a deferred sensor, or several, poll all the time, and succeed at the end."""
-        creator = self.sandbox.creator(self.creators[conn_id]).username
-        publishes = [self.begin_publish(creator) for _ in range(count)]
-        conf = {"conn_id": conn_id, "poll_interval": poll_interval}
-        run_ids = [self.start("heavy_wait", publish_id=each.publish_id, **conf) for each in publishes]
+        """Have a deferred sensor, or several, poll for a publish all the time, and succeed at the end."""
+        publish = self.begin_publish(self.sandbox.creator(self.creators[conn_id]).username)
+        conf = {"publish_id": publish.publish_id, "conn_id": conn_id, "poll_interval": poll_interval}
+        run_ids = [self.start("heavy_wait", **conf) for _ in range(count)]
 
         def states() -> list[tuple[str, int]]:
             tasks = (task for run_id in run_ids for task in self.tasks("heavy_wait", run_id, "wait"))
@@ -234,8 +233,7 @@ class Deployment:
         yield sensor
         if not sensor.may_fail:
             assert states() == [("deferred", 1)] * count, "the sensors have waited all the time"
-        for each in publishes:
-            self.end_publish(each)
+        self.end_publish(publish)
         ends = {self.finished("heavy_wait", run_id, 90) for run_id in run_ids}
         assert sensor.may_fail or (ends == {"success"} and states() == [("success", 1)] * count)
 

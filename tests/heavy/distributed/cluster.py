@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import signal
 import time
 from collections.abc import Iterable, Mapping
@@ -20,15 +22,19 @@ MIGRATION_SECONDS, READY_SECONDS = 120.0, 120.0
 SLOTS = 8
 #: After which Airflow gives up a task whose worker is dead; it is told every 2 s that a task is alive.
 HEARTBEAT_SECONDS = 10
-#: After which Redis gives a dead worker's messages to the other. Longer than the time above: what is given
-#: again is then a try that has been given up, and must not run.
+#: After which Redis gives a dead worker's messages to another. Longer than the time above: what is given
+#: again is then a try that Airflow has given up, and must not run.
 VISIBILITY_SECONDS = 25
 #: After which a triggerer that does not say that it is alive is taken for dead.
 TRIGGERER_SECONDS = 8
+#: What a worker logs of a message.
+MESSAGE = re.compile(rb"Task execute_workload\[([0-9a-f-]+)\] (\w+)")
 SETTINGS = {
     "CORE__EXECUTOR": "CeleryExecutor",
     "CORE__HOSTNAME_CALLABLE": f"{hosts.__name__}.{hosts.name.__name__}",
     "CELERY__WORKER_CONCURRENCY": SLOTS,
+    # of each, the first task of every slot costs two seconds of processor time otherwise
+    "CELERY__EXTRA_CELERY_CONFIG": json.dumps({"imports": ["airflow.sdk.execution_time.task_runner"]}),
     "CELERY__OPERATION_TIMEOUT": 10,
     "CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": VISIBILITY_SECONDS,
     "WORKERS__MIN_HEARTBEAT_INTERVAL": 2,
@@ -77,6 +83,11 @@ class DistributedAirflow(StandaloneAirflow):
             raise
         return self
 
+    @property
+    def logged(self) -> int:
+        """The size of :attr:`log`."""
+        return self.log.stat().st_size if self.log.exists() else 0
+
     def kill(self, *names: str) -> None:
         """Kill components with all their processes at once, as when their hosts lose power."""
         while processes := list(self._processes(*names)):
@@ -96,6 +107,22 @@ class DistributedAirflow(StandaloneAirflow):
                 raise AirflowError(f"not ready after {READY_SECONDS:.0f} s: {', '.join(missing)}")
             time.sleep(0.3)
 
+    def given_again(self, since: int) -> int:
+        """
+        Count the messages that Redis has given to a second worker, which is through with them.
+
+        :param since: what :attr:`log` held before they were given for the first time
+        """
+        ends: dict[bytes, list[bytes]] = {}
+        for task, what in MESSAGE.findall(self._logged(since)):
+            ends.setdefault(task, []).append(what)
+        return sum(each.count(b"received") > 1 and each[-1] != b"received" for each in ends.values())
+
+    def _logged(self, since: int) -> bytes:
+        with self.log.open("rb") as log:
+            log.seek(since)
+            return log.read()
+
     def _migrate(self) -> None:
         """Make the database's tables."""
         self._begin("migration", "db", "migrate", **self._host("migration"))
@@ -105,13 +132,11 @@ class DistributedAirflow(StandaloneAirflow):
 
     def _begin_components(self, names: Iterable[str]) -> None:
         for name in names:
-            self._begun_at[name] = self.log.stat().st_size if self.log.exists() else 0
+            self._begun_at[name] = self.logged
             self._begin(name, *COMPONENTS[name], **self._host(name))
 
     def _takes_tasks(self, worker: str) -> bool:
-        with self.log.open("rb") as log:
-            log.seek(self._begun_at[worker])
-            return f"celery@{worker} ready".encode() in log.read()
+        return f"celery@{worker} ready".encode() in self._logged(self._begun_at[worker])
 
     def _host(self, name: str) -> dict[str, str]:
         folder = self.home / "hosts" / name

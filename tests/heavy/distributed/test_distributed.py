@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ from tests.heavy.publish.kinds import Made
 pytestmark = [pytest.mark.integration, pytest.mark.heavy]
 
 TWO_HOURS = 7201.0
-#: Who polls in the race; TikTok lets a creator have five drafts.
-SENSORS = 4
+#: Begun at once, and once more where one triggerer has taken all of them.
+SENSORS = 3
 #: Long enough that all tasks have begun before the first of them has sent its bytes.
 UPLOAD_SECONDS = 30.0
 
@@ -44,21 +45,20 @@ class Told:
         self._table = report.table(
             f"CeleryExecutor on Redis, PostgreSQL, {len(WORKERS)} workers, {len(TRIGGERERS)} triggerers",
             *("what", "tasks by worker", "succeeded", "retries", "posts, drafts"),
-            *("inits", "refreshes", "reuses", "s"),
+            *("publishes", "refreshes", "reuses", "s"),
         )
 
     def add(self, what: str, tasks: Collection[dict[str, Any]], began: float) -> None:
         """Add what a test has come to; its sandbox had been reset."""
         sandbox, spread = self._sandbox, Counter(task["hostname"] for task in tasks)
-        requests = Counter(each.endpoint for each in sandbox.requests)
         self._table.add_row(
             what,
             ", ".join(f"{spread[worker]}" for worker in WORKERS),
             f"{sum(task['state'] == 'success' for task in tasks)} of {len(tasks)}",
             str(sum(task["try_number"] - 1 for task in tasks)),
             f"{len(sandbox.posts)}, {len(sandbox.drafts)}",
-            str(sum(count for name, count in requests.items() if name.endswith("_init"))),
-            str(requests["token"]),
+            str(len(sandbox.publishes)),
+            str(sum(each.endpoint == "token" for each in sandbox.requests)),
             str(sandbox.reuses),
             f"{time.monotonic() - began:.0f}",
         )
@@ -92,15 +92,36 @@ def test_the_demos_dags_post_each_once(deployment: Deployment, bucket: DemoBucke
     assert sandbox.violations == []
 
 
+@contextmanager
+def sensors_in_both_triggerers(deployment: Deployment, conn_id: str) -> Iterator[int]:
+    """Have sensors of an account poll, in each triggerer one at least; gives how many there are."""
+    with ExitStack() as sensors:
+        run_ids: list[str] = []
+        triggerers: set[str] = set()
+        while triggerers != {*TRIGGERERS}:
+            run_ids += sensors.enter_context(deployment.waiting_sensor(conn_id, count=SENSORS)).run_ids
+            triggerers = {*pollers(deployment, run_ids)}
+        yield len(run_ids)
+
+
+def pollers(deployment: Deployment, run_ids: list[str]) -> list[str]:
+    """Give the triggerer that polls for each of these runs, once it does."""
+
+    def found() -> list[str] | None:
+        hosts = list(polled_by(deployment, run_ids).values())
+        return hosts if len(hosts) == len(run_ids) else None
+
+    return deployment.until(found, 30, "the triggerers to take all sensors")
+
+
 def test_an_expired_token_is_refreshed_once_by_all_hosts(deployment: Deployment, told: Told) -> None:
     """Sixteen tasks on both workers and sensors in both triggerers need a new token at the same moment."""
     began, sandbox, count = time.monotonic(), deployment.sandbox, len(WORKERS) * SLOTS
     sandbox.reset()
     deployment.connect("raced", "raced", expires_in=1, rate_window=MINUTE)
-    with deployment.waiting_sensor("raced", count=SENSORS) as sensors:
+    with sensors_in_both_triggerers(deployment, "raced") as sensors:
         run_id = deployment.start("heavy_race", conn_id="raced", tasks=count)
         visitors = deployment.gate.all(count, 120)
-        triggerers = {*polled_by(deployment, sensors.run_ids).values()}
         before = len(deployment.refreshes())
         sandbox.clock.advance(TWO_HOURS)
         deployment.expire("raced")
@@ -109,8 +130,7 @@ def test_an_expired_token_is_refreshed_once_by_all_hosts(deployment: Deployment,
         state = deployment.finished("heavy_race", run_id, 90)
         tasks = deployment.tasks("heavy_race", run_id, "use")
         refreshes = [each.code for each in deployment.refreshes()[before:]]
-    told.add(f"a race for a refresh, while {SENSORS} sensors poll", tasks, began)
-    assert triggerers == {*TRIGGERERS}
+    told.add(f"a race for a refresh (one came before); {sensors} sensors poll", tasks, began)
     assert Counter(task["hostname"] for task in tasks) == dict.fromkeys(WORKERS, SLOTS)
     assert state == "success"
     assert [task["try_number"] for task in tasks] == [1] * count
@@ -119,8 +139,13 @@ def test_an_expired_token_is_refreshed_once_by_all_hosts(deployment: Deployment,
 
 
 def test_a_worker_dies_while_it_publishes(deployment: Deployment, public: Path, told: Told) -> None:
-    """Whether bytes are on their way or TikTok is at work: the other worker goes on with that publish."""
-    began, sandbox = time.monotonic(), deployment.sandbox
+    """
+    Whether bytes are on their way or TikTok is at work: the other worker goes on with that publish.
+
+    Celery then gives the dead worker's messages to another, of tries that Airflow has given up: all in vain.
+    """
+    began, sandbox, airflow = time.monotonic(), deployment.sandbox, deployment.airflow
+    logged = airflow.logged
     publishing = Publishing(deployment, public, deferrable=False)
     uploads, others = publishing.uploads, publishing.names - publishing.uploads
     held = sandbox.fault("upload", action="delay", seconds=UPLOAD_SECONDS, times=len(uploads))
@@ -131,9 +156,13 @@ def test_a_worker_dies_while_it_publishes(deployment: Deployment, public: Path, 
     )
     running = {worker: publishing.at(worker) for worker in WORKERS}
     victim = max(WORKERS, key=lambda worker: len(running[worker] & uploads))
-    deployment.airflow.kill(victim)
+    airflow.kill(victim)
     publishing.let_end()
     state = deployment.finished(DAG_ID, publishing.run_id, 120)
+    airflow.revive()
+    deployment.until(
+        lambda: airflow.given_again(logged) >= len(running[victim]) or None, 60, "messages to be given again"
+    )
     tasks, made = publishing.tasks(), publishing.made()
     told.add(f"{victim} dies as {len(running[victim])} of its tasks publish", tasks.values(), began)
     assert state == "success"
@@ -169,13 +198,12 @@ def test_a_worker_and_a_triggerer_die_while_tasks_wait(
     tasks, made = publishing.tasks(), publishing.made()
     what = f"{worker} and {triggerer} die; its {len(orphans)} polls are taken over after {seconds:.0f} s"
     told.add(what, tasks.values(), began)
-    assert {*polled_by.values()} == {*TRIGGERERS}
     assert state == "success"
     assert made == dict.fromkeys(made, Made(posts=1, inits=1))
     assert [task["try_number"] for task in tasks.values()] == [1] * len(tasks)
     assert {task["hostname"] for task in tasks.values()} == {*WORKERS} - {worker}
 
 
-def test_no_secret_is_written(deployment: Deployment) -> None:
+def test_no_secret_is_written(distributed: Deployment) -> None:
     """All of that, with all logs on DEBUG, has left no secret anywhere."""
-    deployment.assert_no_secret_is_written()
+    distributed.assert_no_secret_is_written()
