@@ -20,6 +20,8 @@ WORKERS, TRIGGERERS = ("worker-1", "worker-2"), ("triggerer-1", "triggerer-2")
 MIGRATION_SECONDS, READY_SECONDS = 120.0, 120.0
 #: As many tasks as a worker runs at a time; the race needs all of both.
 SLOTS = 8
+#: As many triggers as a triggerer takes; of one more, the other has to take its share.
+TRIGGERS = 4
 #: After which Airflow gives up a task whose worker is dead; it is told every 2 s that a task is alive.
 HEARTBEAT_SECONDS = 10
 #: After which Redis gives a dead worker's messages to another. Longer than the time above: what is given
@@ -42,8 +44,7 @@ SETTINGS = {
     "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": 2,
     "TRIGGERER__JOB_HEARTBEAT_SEC": 2,
     "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": TRIGGERER_SECONDS,
-    # else whoever looks first takes all that wait, and the other triggerer has nothing to do
-    "TRIGGERER__MAX_TRIGGER_TO_SELECT_PER_LOOP": 1,
+    "TRIGGERER__CAPACITY": TRIGGERS,
 }
 _QUIET = ("--skip-serve-logs",)
 _WORKER = ("celery", "worker", *_QUIET, "--without-mingle", "--without-gossip", "--celery-hostname")

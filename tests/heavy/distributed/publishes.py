@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.heavy.deployment import DATABASE, Deployment
 from tests.heavy.distributed.conftest import MINUTE
-from tests.heavy.publish.kinds import KINDS, Made, Media, made_by_creator
+from tests.heavy.publish.kinds import Kind, Made, Media, made_by_creator
 
 DAG_ID, TASK_IDS = "heavy_publish", ("video", "photos")
 #: Seconds that TikTok processes a publish, until :meth:`Publishing.let_end`.
@@ -29,10 +29,13 @@ class Publishing:
 
     :param deployment: where it runs
     :param public: the folder that the sandbox shows
+    :param kinds: of publishes
     :param deferrable: whether its tasks wait in the triggerer
     """
 
-    def __init__(self, deployment: Deployment, public: Path, *, deferrable: bool) -> None:
+    def __init__(
+        self, deployment: Deployment, public: Path, kinds: Sequence[Kind], *, deferrable: bool = False
+    ) -> None:
         self.deployment, sandbox = deployment, deployment.sandbox
         #: The accounts, and creators' names, by task and map index.
         self.accounts: dict[tuple[str, int], str] = {}
@@ -42,7 +45,7 @@ class Publishing:
         sandbox.knobs.processing_seconds = HELD_SECONDS
         media = Media(public, f"{sandbox.url}/public/")
         given: dict[str, list[dict[str, Any]]] = {name: [] for name in TASK_IDS}
-        for kind in KINDS:
+        for kind in kinds:
             name = f"published_{next(_numbers):02d}"
             deployment.connect(name, creator=name, media_public_base_url=media.url, rate_window=MINUTE)
             self.accounts[kind.operator, len(given[kind.operator])] = name

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +18,21 @@ from airflow_provider_tiktok.sandbox import demo
 from airflow_provider_tiktok.sandbox.bucket import DemoBucket
 from tests.heavy import report
 from tests.heavy.deployment import Deployment
-from tests.heavy.distributed.cluster import SLOTS, TRIGGERERS, WORKERS
+from tests.heavy.distributed.cluster import SLOTS, TRIGGERERS, TRIGGERS, WORKERS
 from tests.heavy.distributed.conftest import MINUTE, SHOWN
 from tests.heavy.distributed.publishes import DAG_ID, Publishing, polled_by
-from tests.heavy.publish.kinds import Made
+from tests.heavy.publish.kinds import KINDS, Made
 
 pytestmark = [pytest.mark.integration, pytest.mark.heavy]
 
 TWO_HOURS = 7201.0
-#: Begun at once, and once more where one triggerer has taken all of them.
-SENSORS = 3
+#: More than one triggerer takes.
+SENSORS = TRIGGERS + 1
 #: Long enough that all tasks have begun before the first of them has sent its bytes.
 UPLOAD_SECONDS = 30.0
+#: As many as one triggerer takes, so that it can take over all of the other's: a post and a draft that are
+#: uploaded, a video that TikTok pulls, and photos.
+WAITING = (KINDS[0], KINDS[1], KINDS[3], KINDS[5])
 
 
 class Told:
@@ -92,36 +94,15 @@ def test_the_demos_dags_post_each_once(deployment: Deployment, bucket: DemoBucke
     assert sandbox.violations == []
 
 
-@contextmanager
-def sensors_in_both_triggerers(deployment: Deployment, conn_id: str) -> Iterator[int]:
-    """Have sensors of an account poll, in each triggerer one at least; gives how many there are."""
-    with ExitStack() as sensors:
-        run_ids: list[str] = []
-        triggerers: set[str] = set()
-        while triggerers != {*TRIGGERERS}:
-            run_ids += sensors.enter_context(deployment.waiting_sensor(conn_id, count=SENSORS)).run_ids
-            triggerers = {*pollers(deployment, run_ids)}
-        yield len(run_ids)
-
-
-def pollers(deployment: Deployment, run_ids: list[str]) -> list[str]:
-    """Give the triggerer that polls for each of these runs, once it does."""
-
-    def found() -> list[str] | None:
-        hosts = list(polled_by(deployment, run_ids).values())
-        return hosts if len(hosts) == len(run_ids) else None
-
-    return deployment.until(found, 30, "the triggerers to take all sensors")
-
-
 def test_an_expired_token_is_refreshed_once_by_all_hosts(deployment: Deployment, told: Told) -> None:
     """Sixteen tasks on both workers and sensors in both triggerers need a new token at the same moment."""
     began, sandbox, count = time.monotonic(), deployment.sandbox, len(WORKERS) * SLOTS
     sandbox.reset()
     deployment.connect("raced", "raced", expires_in=1, rate_window=MINUTE)
-    with sensors_in_both_triggerers(deployment, "raced") as sensors:
+    with deployment.waiting_sensor("raced", count=SENSORS) as sensors:
         run_id = deployment.start("heavy_race", conn_id="raced", tasks=count)
         visitors = deployment.gate.all(count, 120)
+        triggerers = {*polled_by(deployment, sensors.run_ids).values()}
         before = len(deployment.refreshes())
         sandbox.clock.advance(TWO_HOURS)
         deployment.expire("raced")
@@ -130,7 +111,8 @@ def test_an_expired_token_is_refreshed_once_by_all_hosts(deployment: Deployment,
         state = deployment.finished("heavy_race", run_id, 90)
         tasks = deployment.tasks("heavy_race", run_id, "use")
         refreshes = [each.code for each in deployment.refreshes()[before:]]
-    told.add(f"a race for a refresh (one came before); {sensors} sensors poll", tasks, began)
+    told.add(f"a race for a refresh (one came before); {SENSORS} sensors poll", tasks, began)
+    assert triggerers == {*TRIGGERERS}
     assert Counter(task["hostname"] for task in tasks) == dict.fromkeys(WORKERS, SLOTS)
     assert state == "success"
     assert [task["try_number"] for task in tasks] == [1] * count
@@ -146,7 +128,7 @@ def test_a_worker_dies_while_it_publishes(deployment: Deployment, public: Path, 
     """
     began, sandbox, airflow = time.monotonic(), deployment.sandbox, deployment.airflow
     logged = airflow.logged
-    publishing = Publishing(deployment, public, deferrable=False)
+    publishing = Publishing(deployment, public, KINDS)
     uploads, others = publishing.uploads, publishing.names - publishing.uploads
     held = sandbox.fault("upload", action="delay", seconds=UPLOAD_SECONDS, times=len(uploads))
     deployment.until(
@@ -178,7 +160,7 @@ def test_a_worker_and_a_triggerer_die_while_tasks_wait(
 ) -> None:
     """The other triggerer asks TikTok for what the dead one did, and the other worker ends the tasks."""
     began, sandbox = time.monotonic(), deployment.sandbox
-    publishing = Publishing(deployment, public, deferrable=True)
+    publishing = Publishing(deployment, public, WAITING, deferrable=True)
     names = publishing.names
     deployment.until(
         lambda: (names == publishing.polled_since() and names == {*publishing.polled_by()}) or None,
