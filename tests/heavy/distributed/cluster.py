@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import time
@@ -73,6 +74,7 @@ class DistributedAirflow(StandaloneAirflow):
         settings = {f"AIRFLOW__{name}": str(value) for name, value in SETTINGS.items()}
         super().__init__(dags, {**settings, **environment})
         self._begun_at: dict[str, int] = {}
+        self._sessions: set[int] = set()
 
     def __enter__(self) -> Self:
         try:
@@ -108,6 +110,15 @@ class DistributedAirflow(StandaloneAirflow):
                 raise AirflowError(f"not ready after {READY_SECONDS:.0f} s: {', '.join(missing)}")
             time.sleep(0.3)
 
+    def left(self) -> list[psutil.Process]:
+        """Give all that has ever been begun and still runs."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, ProcessLookupError):
+                if os.getsid(process.pid) in self._sessions:
+                    found.append(process)
+        return found
+
     def given_again(self, since: int) -> int:
         """
         Count the messages that Redis has given to a second worker, which is through with them.
@@ -135,6 +146,7 @@ class DistributedAirflow(StandaloneAirflow):
         for name in names:
             self._begun_at[name] = self.logged
             self._begin(name, *COMPONENTS[name], **self._host(name))
+            self._sessions.add(self._begun[name].pid)
 
     def _takes_tasks(self, worker: str) -> bool:
         return f"celery@{worker} ready".encode() in self._logged(self._begun_at[worker])

@@ -66,7 +66,7 @@ def distributed(deployed, dags: Path, public: Path) -> Iterator[Deployment]:
     ):
         yield running
     signal.signal(signal.SIGTERM, before)
-    assert list(running.airflow._processes()) == []
+    assert running.airflow.left() == []
 
 
 @pytest.fixture
