@@ -7,9 +7,10 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 from typing import Self
 
 import psutil
@@ -86,6 +87,13 @@ class DistributedAirflow(StandaloneAirflow):
             raise
         return self
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        left = list(self._left())
+        assert left == [], "all that was begun has ended"
+
     @property
     def logged(self) -> int:
         """The size of :attr:`log`."""
@@ -110,15 +118,6 @@ class DistributedAirflow(StandaloneAirflow):
                 raise AirflowError(f"not ready after {READY_SECONDS:.0f} s: {', '.join(missing)}")
             time.sleep(0.3)
 
-    def left(self) -> list[psutil.Process]:
-        """Give all that has ever been begun and still runs."""
-        found = []
-        for process in psutil.process_iter():
-            with suppress(psutil.Error, ProcessLookupError):
-                if os.getsid(process.pid) in self._sessions:
-                    found.append(process)
-        return found
-
     def given_again(self, since: int) -> int:
         """
         Count the messages that Redis has given to a second worker, which is through with them.
@@ -129,6 +128,13 @@ class DistributedAirflow(StandaloneAirflow):
         for task, what in MESSAGE.findall(self._logged(since)):
             ends.setdefault(task, []).append(what)
         return sum(each.count(b"received") > 1 and each[-1] != b"received" for each in ends.values())
+
+    def _left(self) -> Iterator[psutil.Process]:
+        """Find all that has ever been begun, killed or not."""
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, ProcessLookupError):
+                if os.getsid(process.pid) in self._sessions:
+                    yield process
 
     def _logged(self, since: int) -> bytes:
         with self.log.open("rb") as log:
@@ -142,11 +148,14 @@ class DistributedAirflow(StandaloneAirflow):
             raise AirflowError("airflow db migrate has failed")
         del self._begun["migration"]
 
+    def _begin(self, name: str, *arguments: str, **environment: str) -> None:
+        super()._begin(name, *arguments, **environment)
+        self._sessions.add(self._begun[name].pid)
+
     def _begin_components(self, names: Iterable[str]) -> None:
         for name in names:
             self._begun_at[name] = self.logged
             self._begin(name, *COMPONENTS[name], **self._host(name))
-            self._sessions.add(self._begun[name].pid)
 
     def _takes_tasks(self, worker: str) -> bool:
         return f"celery@{worker} ready".encode() in self._logged(self._begun_at[worker])
