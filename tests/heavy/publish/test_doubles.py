@@ -102,7 +102,7 @@ def test_both_at_once(bench: Bench):
     assert_right(rounds)
 
 
-def test_one_is_frozen(bench: Bench):
+def test_one_is_frozen(bench: Bench, part_of):
     """SIGSTOP at each step, until the next try has run to its end; then SIGCONT: one post."""
 
     def unstruck(kind: Kind) -> Instance:
@@ -130,7 +130,7 @@ def test_one_is_frozen(bench: Bench):
         for step in thinned(instance.journal.steps())
         if not is_pacing(step) or step.nth == 1
     ]
-    rounds = at_once(frozen, given)
+    rounds = at_once(frozen, part_of(given))
     tell_of("One process frozen (SIGSTOP) before each step, until the next try has ended", rounds)
     assert_right(rounds)
 
