@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, Context, conf
 
+from airflow_provider_tiktok import telling
+from airflow_provider_tiktok.links.tiktok import LINKS
 from airflow_provider_tiktok.publishing.arguments import as_bool
 
 # Whatever it takes to publish is imported when it is: DAG files import this module every few seconds.
@@ -69,6 +71,7 @@ class TikTokPublishOperator(BaseOperator):
     template_fields: Sequence[str] = COMMON_FIELDS
     #: The class's own fields, whatever a subclass adds to ``template_fields``.
     arguments: ClassVar[tuple[str, ...]] = COMMON_FIELDS
+    operator_extra_links = LINKS
     ui_color = "#d8f6f5"
     _cancel: Callable[[], None] | None = None
 
@@ -196,6 +199,7 @@ class TikTokPublishOperator(BaseOperator):
         from airflow_provider_tiktok.publishing.status import Watch, wait
 
         standing = publisher.stand(told)
+        telling.tell_begun(context, self.hook)
         while waiting and standing.status is None:
             context["ti"].xcom_push(
                 key="publish_id", value=standing.publish_id
@@ -207,10 +211,7 @@ class TikTokPublishOperator(BaseOperator):
             watch = Watch(waiting.poll_interval, stuck_at=stuck_at)
             standing = publisher.stand(wait(self.hook, standing.publish_id, watch, timeout=waiting.timeout))
         if standing.status and (waiting or told):
-            result = described(self.hook, standing.publish_id, standing.status)
-            address = result["post_url"] or "no public address"
-            self.log.info("Publish %s: %s, %s.", standing.publish_id, standing.status.status, address)
-            context["ti"].xcom_push(key="publish_status", value=result)
+            telling.tell_ended(context, described(self.hook, standing.publish_id, standing.status))
         return standing.publish_id
 
     def _ended_unrecorded(self, context: Context, event: Any) -> str | None:
@@ -231,7 +232,7 @@ class TikTokPublishOperator(BaseOperator):
                 "Nothing was posted anew. Look in the creator's profile."
             ) from error
         try:
-            context["ti"].xcom_push(key="publish_status", value=publish_result(self.hook, publish_id, status))
+            telling.tell_ended(context, publish_result(self.hook, publish_id, status))
         finally:
             self.hook.close()
         return publish_id

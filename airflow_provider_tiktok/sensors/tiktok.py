@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
+from airflow_provider_tiktok.links.tiktok import LINKS
 from airflow_provider_tiktok.publishing.arguments import as_bool, as_seconds
 
 # What it takes to ask TikTok is imported when it is asked: DAG files import this module every few seconds.
@@ -59,6 +60,7 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
         "deferrable",
         "tiktok_conn_id",
     )
+    operator_extra_links = LINKS
     ui_color = "#d8f6f5"
     _watch: Watch | None = None
     _cleared = False
