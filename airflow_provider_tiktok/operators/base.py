@@ -73,6 +73,8 @@ class TikTokPublishOperator(BaseOperator):
     arguments: ClassVar[tuple[str, ...]] = COMMON_FIELDS
     operator_extra_links = LINKS
     ui_color = "#d8f6f5"
+    #: What was posted, once that is known.
+    posted: dict[str, Any] | None = None
     _cancel: Callable[[], None] | None = None
 
     def __init__(
@@ -120,16 +122,26 @@ class TikTokPublishOperator(BaseOperator):
         """
         raise NotImplementedError
 
+    @property
+    def media(self) -> tuple[str, ...]:
+        """Where what is posted lies."""
+        raise NotImplementedError
+
+    @telling.counts_failures
     def execute(self, context: Context) -> str | None:
         """Check, publish, and wait if that is asked for."""
         return self._run(context)
 
-    def execute_released(self, context: Context, event: Any = None, place: Any = None) -> str | None:
+    def execute_released(
+        self, context: Context, event: Any = None, place: Any = None, waits: Any = None
+    ) -> str | None:
         """Go on where the account's queue has let this task go."""
+        telling.tell_waited(self, waits)
         return self._run(context, released=event, place=place)
 
-    def execute_complete(self, context: Context, event: Any = None) -> str | None:
+    def execute_complete(self, context: Context, event: Any = None, waits: Any = None) -> str | None:
         """Take up what the trigger told that waited for the end."""
+        telling.tell_waited(self, waits)
         return self._ended_unrecorded(context, event) or self._run(context, told=event)
 
     def _run(
@@ -209,9 +221,13 @@ class TikTokPublishOperator(BaseOperator):
             if waiting.deferrable:
                 self._defer(standing.publish_id, waiting, stuck_at, cancels=publisher.cancels)
             watch = Watch(waiting.poll_interval, stuck_at=stuck_at)
-            standing = publisher.stand(wait(self.hook, standing.publish_id, watch, timeout=waiting.timeout))
+            told = wait(self.hook, standing.publish_id, watch, timeout=waiting.timeout)
+            standing = publisher.stand(told)
         if standing.status and (waiting or told):
-            telling.tell_ended(context, described(self.hook, standing.publish_id, standing.status))
+            result = described(self.hook, standing.publish_id, standing.status)
+            telling.tell_ended(self, context, result, new=told is not None)
+        else:
+            telling.tell_sent(self, context, standing.publish_id)
         return standing.publish_id
 
     def _ended_unrecorded(self, context: Context, event: Any) -> str | None:
@@ -232,7 +248,7 @@ class TikTokPublishOperator(BaseOperator):
                 "Nothing was posted anew. Look in the creator's profile."
             ) from error
         try:
-            telling.tell_ended(context, publish_result(self.hook, publish_id, status))
+            telling.tell_ended(self, context, publish_result(self.hook, publish_id, status))
         finally:
             self.hook.close()
         return publish_id
@@ -267,6 +283,7 @@ class TikTokPublishOperator(BaseOperator):
                 cancel_on_kill=cancels,
             ),
             method_name="execute_complete",
+            kwargs={"waits": telling.began_waiting("processing")},
             timeout=timedelta(seconds=waiting.timeout),
         )
 
@@ -282,9 +299,10 @@ class TikTokPublishOperator(BaseOperator):
                 max_wait=max_wait,
             ),
             method_name="execute_released",
-            kwargs={"place": place.as_dict()},
+            kwargs={"place": place.as_dict(), "waits": telling.began_waiting(str(limit or "turn"))},
         )
 
+    @telling.counts_failures
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume; where the waiting broke down, or took too long, say that a retry goes on with it."""
         try:
@@ -298,6 +316,12 @@ class TikTokPublishOperator(BaseOperator):
                 f"Publish {_pushed_publish_id(context)}: it was not waited for to its end, which may still "
                 f"come. The record is kept: a retry goes on with it, and posts nothing anew. ({error})"
             ) from error
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Give the post's lineage; called by Airflow's OpenLineage provider where that is installed."""
+        from airflow_provider_tiktok.lineage import posted_lineage
+
+        return posted_lineage(self.media, self.posted)
 
     def on_kill(self) -> None:
         """Cancel what TikTok is still pulling, if that is asked for; an upload just ends."""

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_tiktok import stats
 from airflow_provider_tiktok.auth.turns import turn as turn_of_host
 from airflow_provider_tiktok.exceptions import (
     TikTokAnswerError,
@@ -188,6 +189,7 @@ def _wait_for_room(account: Account, post_mode: str) -> None:
             return
         log.info("TikTok's minute is full: waiting %.1f s.", seconds)
         time.sleep(min(seconds, windows.minute))
+        stats.waited("minute", min(seconds, windows.minute), account.conn_id)
 
 
 def _look(account: Account) -> Trail | None:
