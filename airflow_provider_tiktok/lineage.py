@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.openlineage.facet import DatasetFacet
     from airflow.providers.openlineage.extractors import OperatorLineage
 
 #: Publishes are named by their publish_id in here.
 NAMESPACE = "tiktok"
 
 
-def posted_lineage(media: Iterable[str], posted: Mapping[str, Any] | None) -> OperatorLineage | None:
+def posted_lineage(
+    media: Iterable[str], posted: Mapping[str, Any] | None
+) -> OperatorLineage[Any, Any] | None:
     """
     Give the lineage of a post; None where the OpenLineage provider is not installed, or nothing was posted.
 
@@ -32,13 +35,13 @@ def posted_lineage(media: Iterable[str], posted: Mapping[str, Any] | None) -> Op
         return None
     if posted is None:
         return None
-    facets = {}
+    facets: dict[str, DatasetFacet] = {}
     if url := posted.get("post_url"):
         namespace, name = dataset_name(url)
         facets["symlinks"] = SymlinksDatasetFacet(identifiers=[Identifier(namespace, name, type="URL")])
     return OperatorLineage(
         inputs=[Dataset(*dataset_name(each)) for each in media],
-        outputs=[Dataset(NAMESPACE, posted["publish_id"], facets)],
+        outputs=[Dataset(namespace=NAMESPACE, name=posted["publish_id"], facets=facets)],
     )
 
 

@@ -53,7 +53,8 @@ def back_off(tries: int) -> timedelta:
 
     :param tries: that were made, 1 at least
     """
-    return min(FIRST_DELAY * 2 ** min(max(0, tries - 1), 16), LONGEST_DELAY)
+    doubled = 1 << min(max(0, tries - 1), 16)
+    return min(FIRST_DELAY * doubled, LONGEST_DELAY)
 
 
 @cache

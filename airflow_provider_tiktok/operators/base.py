@@ -225,10 +225,14 @@ class TikTokPublishOperator(BaseOperator):
             standing = publisher.stand(told)
         if standing.status and (waiting or told):
             result = described(self.hook, standing.publish_id, standing.status)
-            telling.tell_ended(self, context, result, new=told is not None)
+            self._tell_ended(context, result, new=told is not None)
         else:
             telling.tell_sent(self, context, standing.publish_id)
         return standing.publish_id
+
+    def _tell_ended(self, context: Context, result: dict[str, Any], *, new: bool = True) -> None:
+        context["ti"].xcom_push(key="publish_status", value=result)
+        telling.tell_ended(self, context, result, new=new)
 
     def _ended_unrecorded(self, context: Context, event: Any) -> str | None:
         """Take a trigger's word where there is no record any more: it must not be posted again."""
@@ -248,7 +252,7 @@ class TikTokPublishOperator(BaseOperator):
                 "Nothing was posted anew. Look in the creator's profile."
             ) from error
         try:
-            telling.tell_ended(self, context, publish_result(self.hook, publish_id, status))
+            self._tell_ended(context, publish_result(self.hook, publish_id, status))
         finally:
             self.hook.close()
         return publish_id
