@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import DatasetFacet
     from airflow.providers.openlineage.extractors import OperatorLineage
 
+_Lineage: TypeAlias = "OperatorLineage[Any, Any]"
 #: Publishes are named by their publish_id in here.
 NAMESPACE = "tiktok"
 
 
-def posted_lineage(
-    media: Iterable[str], posted: Mapping[str, Any] | None
-) -> OperatorLineage[Any, Any] | None:
+def posted_lineage(media: Iterable[str], posted: Mapping[str, Any] | None) -> _Lineage | None:
     """
     Give the lineage of a post; None where the OpenLineage provider is not installed, or nothing was posted.
 
