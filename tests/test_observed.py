@@ -1,4 +1,4 @@
-"""What a real Airflow shows of a post: buttons on a task's page, a DAG that starts when it is live, metrics."""
+"""What a real Airflow shows of posts: buttons, a DAG that starts when one is live, and metrics."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EXAMPLES = Path(__file__).parents[1] / "example_dags"
 DAG_ID, NEXT = "tiktok_when_live", "tiktok_when_live_next"
 RUN_SECONDS = 180.0
 #: A token this short is refreshed while the post is being processed, which is waited for in the triggerer.
-TOKEN_SECONDS, PROCESSING_SECONDS = 70.0, 40.0
+TOKEN_SECONDS, PROCESSING_SECONDS = 70.0, 25.0
 
 
 @dataclass

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, Context, conf
 
@@ -17,7 +16,7 @@ from airflow_provider_tiktok.publishing.arguments import as_bool
 # Whatever it takes to publish is imported when it is: DAG files import this module every few seconds.
 if TYPE_CHECKING:
     from airflow_provider_tiktok.hooks.tiktok import TikTokHook
-    from airflow_provider_tiktok.publishing.pace import Limit, Place, Released
+    from airflow_provider_tiktok.publishing.pace import Place, Released
     from airflow_provider_tiktok.publishing.post import Post
     from airflow_provider_tiktok.publishing.publisher import Answer, Publisher
     from airflow_provider_tiktok.publishing.request import Rules, Waiting
@@ -185,6 +184,7 @@ class TikTokPublishOperator(BaseOperator):
         rules: Rules,
         place: tuple[Place, Released | None],
     ) -> Publisher:
+        from airflow_provider_tiktok.operators.deferral import queue_there
         from airflow_provider_tiktok.publishing import identity
         from airflow_provider_tiktok.publishing.begin import Beginning
         from airflow_provider_tiktok.publishing.ledger import open_ledger
@@ -192,7 +192,7 @@ class TikTokPublishOperator(BaseOperator):
 
         record = open_ledger(context)
         deferrable = as_bool("deferrable", self.deferrable)
-        queue = partial(self._queue, place[0], rules.max_wait, post.post_mode) if deferrable else None
+        queue = partial(queue_there, self, place[0], rules.max_wait, post.post_mode) if deferrable else None
         request = {name: value for name, value in given.items() if name not in _NOT_OF_THE_POST}
         return Publisher(
             self.hook,
@@ -207,6 +207,7 @@ class TikTokPublishOperator(BaseOperator):
     def _published(
         self, context: Context, publisher: Publisher, waiting: Waiting | None, told: Answer | None
     ) -> str:
+        from airflow_provider_tiktok.operators.deferral import wait_there
         from airflow_provider_tiktok.publishing.result import described
         from airflow_provider_tiktok.publishing.status import Watch, wait
 
@@ -219,7 +220,7 @@ class TikTokPublishOperator(BaseOperator):
             self._cancel = partial(publisher.cancel, standing)
             stuck_at = publisher.stuck_at(standing)
             if waiting.deferrable:
-                self._defer(standing.publish_id, waiting, stuck_at, cancels=publisher.cancels)
+                wait_there(self, standing.publish_id, waiting, stuck_at, cancels=publisher.cancels)
             watch = Watch(waiting.poll_interval, stuck_at=stuck_at)
             told = wait(self.hook, standing.publish_id, watch, timeout=waiting.timeout)
             standing = publisher.stand(told)
@@ -272,39 +273,6 @@ class TikTokPublishOperator(BaseOperator):
             self.log.warning("TikTok is asked again: %s", error)
             return None
         return status if publisher.is_about(publish_id) else None
-
-    # --- in the triggerer ---
-
-    def _defer(self, publish_id: str, waiting: Waiting, stuck_at: float | None, *, cancels: bool) -> NoReturn:
-        from airflow_provider_tiktok.triggers.tiktok import TikTokPublishStatusTrigger
-
-        self.defer(
-            trigger=TikTokPublishStatusTrigger(
-                self.tiktok_conn_id,
-                publish_id,
-                poll_interval=waiting.poll_interval,
-                stuck_at=stuck_at,
-                cancel_on_kill=cancels,
-            ),
-            method_name="execute_complete",
-            kwargs={"waits": telling.began_waiting("processing")},
-            timeout=timedelta(seconds=waiting.timeout),
-        )
-
-    def _queue(self, place: Place, max_wait: float | None, post_mode: str, limit: Limit | None) -> NoReturn:
-        from airflow_provider_tiktok.triggers.pace import TikTokPaceTrigger
-
-        self.defer(
-            trigger=TikTokPaceTrigger(
-                self.tiktok_conn_id,
-                **place.as_dict(),
-                limit=str(limit or ""),
-                post_mode=str(post_mode),
-                max_wait=max_wait,
-            ),
-            method_name="execute_released",
-            kwargs={"place": place.as_dict(), "waits": telling.began_waiting(str(limit or "turn"))},
-        )
 
     @telling.counts_failures
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
