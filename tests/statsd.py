@@ -88,9 +88,7 @@ def set_up(home: str) -> None:
     """Do as Airflow's processes of this kind do when they start."""
     if home == "airflow":
         stats = importlib.import_module("airflow.stats").Stats
-        stats.__class__.factory = staticmethod(
-            importlib.import_module("airflow.metrics.statsd_logger").get_statsd_logger
-        )
+        stats.__class__.factory = importlib.import_module("airflow.metrics.statsd_logger").get_statsd_logger
         stats.instance = None
         return
     factory = importlib.import_module(f"{home}.metrics.stats_utils").get_stats_factory()
