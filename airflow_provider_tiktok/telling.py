@@ -33,17 +33,19 @@ def tell_begun(context: Any, hook: TikTokHook) -> None:
         log.info("The creator's profile could not be pushed (%s).", type(error).__name__)
 
 
-def tell_sent(task: Any, context: Any, publish_id: str) -> None:
+def tell_sent(task: Any, context: Any, publish_id: str, *, new: bool) -> None:
     """
     Tell of a publish whose end the task does not wait for.
 
     :param task: an operator
     :param context: of the task
     :param publish_id: of the publish
+    :param new: whether it is on its way; else an earlier run of this task has seen it end
     """
     from airflow_provider_tiktok import stats
 
-    stats.count_sent(task.tiktok_conn_id)
+    if new:
+        stats.count_sent(task.tiktok_conn_id)
     task.posted = {"publish_id": publish_id}
     _tell_outlets(task, context)
 

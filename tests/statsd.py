@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import socket
 import time
 from collections.abc import Iterator
@@ -91,8 +92,10 @@ def set_up(home: str) -> None:
         stats.__class__.factory = importlib.import_module("airflow.metrics.statsd_logger").get_statsd_logger
         stats.instance = None
         return
-    factory = importlib.import_module(f"{home}.metrics.stats_utils").get_stats_factory()
-    _initialize(importlib.import_module(f"{home}.stats"), factory)
+    stats = importlib.import_module(f"{home}.stats")
+    of_this = importlib.import_module(f"{home}.metrics.stats_utils").get_stats_factory
+    # 3.2 wants the class
+    _initialize(stats, of_this(stats.Stats) if inspect.signature(of_this).parameters else of_this())
 
 
 def put_back(home: str) -> None:

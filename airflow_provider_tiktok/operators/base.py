@@ -228,7 +228,7 @@ class TikTokPublishOperator(BaseOperator):
             result = described(self.hook, standing.publish_id, standing.status)
             self._tell_ended(context, result, new=told is not None)
         else:
-            telling.tell_sent(self, context, standing.publish_id)
+            telling.tell_sent(self, context, standing.publish_id, new=standing.status is None)
         return standing.publish_id
 
     def _tell_ended(self, context: Context, result: dict[str, Any], *, new: bool = True) -> None:
