@@ -260,6 +260,14 @@ def test_without_a_backend_nothing_is_told(server: Statsd) -> None:
 
 
 class TestNames:
+    def test_the_readme_has_the_table(self) -> None:
+        readme = (Path(__file__).parents[1] / "README.md").read_text()
+        if "### Metrics" not in readme:
+            pytest.skip("the README has no chapter on metrics")
+        for name, row in METRICS.items():
+            endings = ", ".join(f"`.{ending}`" for ending in row.endings) or "-"
+            assert f"| `{name}` | {row.kind} | {endings} | {row.means} |" in readme
+
     def test_every_error_has_one_of_its_own(self) -> None:
         kinds = [each for each in vars(errors).values() if isinstance(each, type)]
         kinds = [each for each in kinds if issubclass(each, TikTokError)]
