@@ -52,15 +52,15 @@ METRICS: dict[Metric, Row] = {
         "counter",
         ("sent", "complete", "inbox", "unconfirmed", "failed.<code>"),
         "A task has sent a post whose end it does not wait for, has seen one end well, or has failed: with "
-        "TikTok's code, or the error's name in snake case (`input`, `media_read` ...). Each try counts; where "
-        "an operator and a sensor wait for the same post, both do.",
+        "TikTok's code, or the error's name in snake case (`input`, `media_read` ...). Each try counts; "
+        "where an operator and a sensor wait for the same post, both do.",
     ),
     Metric.WAITED: Row(
         "timer",
         ("minute", "day", "drafts", "turn", "processing"),
         "How long a task has waited: at TikTok's limits, for its turn in the triggerer without having met a "
-        "limit itself, or for the end of a publish. Told by the task when the wait is over, so that a restart "
-        "of the triggerer loses nothing of it.",
+        "limit itself, or for the end of a publish. Told by the task when the wait is over, so that a "
+        "restart of the triggerer loses nothing of it.",
     ),
     Metric.UPLOADED: Row("counter", (), "Bytes that an upload has sent to its end."),
     Metric.REFRESHES: Row(
