@@ -17,6 +17,8 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
+from airflow_provider_tiktok import telling
+from airflow_provider_tiktok.links.tiktok import LINKS
 from airflow_provider_tiktok.publishing.arguments import as_bool, as_seconds
 
 # What it takes to ask TikTok is imported when it is asked: DAG files import this module every few seconds.
@@ -59,6 +61,7 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
         "deferrable",
         "tiktok_conn_id",
     )
+    operator_extra_links = LINKS
     ui_color = "#d8f6f5"
     _watch: Watch | None = None
     _cleared = False
@@ -128,6 +131,7 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
                 **self._finish_line(),
             ),
             method_name="execute_complete",
+            kwargs={"waits": telling.began_waiting("processing")},
             timeout=timedelta(seconds=self.timeout),
         )
 
@@ -156,7 +160,8 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
         if not watch.is_over(status):
             self._clear(publish_id, status)
             return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=self._result(publish_id, status))
+        telling.tell_waited(self, telling.began_waiting("processing", ago=watch.seconds))
+        return PokeReturnValue(is_done=True, xcom_value=self._result(context, publish_id, status))
 
     def _clear(self, publish_id: str, status: PublishStatus) -> None:
         """Take away what was staged for a publish that has ended, though more is waited for."""
@@ -180,17 +185,21 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
                 raise AirflowSensorTimeout(str(error)) from error
             raise
 
-    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: Any = None, waits: Any = None) -> dict[str, Any]:
         """Take up what the trigger told."""
         from airflow_provider_tiktok.publishing.events import read_event
 
-        return self._result(*read_event(event))
+        telling.tell_waited(self, waits)
+        return self._result(context, *read_event(event))
 
-    def _result(self, publish_id: str, status: PublishStatus) -> dict[str, Any]:
+    @telling.counts_failures
+    def _result(self, context: Context, publish_id: str, status: PublishStatus) -> dict[str, Any]:
         from airflow_provider_tiktok.publishing.result import publish_result
 
         try:
-            return publish_result(self.hook, publish_id, status)
+            result = publish_result(self.hook, publish_id, status)
+            telling.tell_ended(self, context, result)
+            return result
         finally:
             self.hook.close()
 
