@@ -1,4 +1,4 @@
-"""Every Python block of the README: its DAGs are parsed and run, everything else is tried in a way of its own."""
+"""Every Python block of the README: its DAGs are parsed and run, all else is tried in its own way."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_tiktok.auth.store import configured_store
 from airflow_provider_tiktok.sandbox.server import Sandbox
-from tests.airflow_tasks import FakeClock, publish_connection, run
+from tests.airflow_tasks import publish_connection, run
 from tests.buckets import Bucket
 from tests.readme.blocks import Block, blocks
 from tests.readme.dags import played
@@ -76,7 +76,7 @@ def renders(
     video: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What the README's DAGs take for granted: a bucket of renders, one for TikTok, and a Connection to both."""
+    """What the README's DAGs take for granted: buckets of renders and for TikTok, and Connections."""
     store = Bucket("renders", bucket.endpoint)
     store.client.create_bucket(Bucket="renders")
     publish_connection(monkeypatch, "aws_default", bucket.connection())
@@ -96,14 +96,8 @@ def renders(
 
 
 @pytest.mark.parametrize("block", DAGS, ids=str)
-def test_dags_run(
-    block: Block,
-    renders: None,
-    tiktok: Sandbox,
-    clock: FakeClock,
-    video: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.usefixtures("renders", "clock")
+def test_dags_run(block: Block, tiktok: Sandbox, video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Against the local TikTok: each publishes once."""
     dag = _dag(block, monkeypatch)
     for task in dag.tasks:
@@ -147,7 +141,7 @@ def test_a_test_with_the_local_tiktok(
     sandbox = None
 
     class Reader(ast.NodeTransformer):
-        def visit_Expr(self, node: ast.Expr) -> ast.AST:  # noqa: N802 - ast's own
+        def visit_Expr(self, node: ast.Expr) -> ast.AST:
             if isinstance(node.value, ast.Constant) and node.value.value is ...:
                 return ast.copy_location(ast.parse("reader(sandbox, connection)").body[0], node)
             return node
