@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -68,23 +67,6 @@ def sandbox() -> Iterator[Sandbox]:
     with Sandbox() as running:
         running.knobs.update({"processing_seconds": 0.0, "moderation_seconds": 0.0})
         yield running
-
-
-@pytest.fixture(scope="module")
-def _migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("migrated")
-    command = [sys.executable, "-m", "airflow", "db", "migrate"]
-    subprocess.run(command, env=environment(home), check=True, capture_output=True)
-    return home
-
-
-@pytest.fixture
-def home(_migrated: Path, tmp_path: Path) -> Path:
-    """An Airflow home whose database is made, and empty."""
-    home = tmp_path / "home"
-    home.mkdir()
-    shutil.copy(_migrated / "airflow.db", home)
-    return home
 
 
 @pytest.fixture
