@@ -152,9 +152,10 @@ class Register(ABC):
         """
         with suppress(TikTokStoreError):  # reading back is what counts
             self.put(key, value)
-        with suppress(TikTokStoreError):
-            if self._get(key) == value:
-                return
+        for _ in range(2):  # the first may have met a connection that had died
+            with suppress(TikTokStoreError):
+                if self._get(key) == value:
+                    return
         raise TikTokStoreError(self._unwritten(key))
 
     def remove(self, key: str) -> None:

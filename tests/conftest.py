@@ -27,6 +27,10 @@ from tests.airflow_tasks import SAMPLE, FakeClock, FakeVariables, forget_masks, 
 from tests.buckets import Bucket  # noqa: E402
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--brief", action="store_true", help="of the heavy proofs' rounds, a part: what CI runs")
+
+
 @pytest.fixture(scope="session")
 def _local_tiktok(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     public = tmp_path_factory.mktemp("public")

@@ -140,23 +140,29 @@ class Beginning:
     # --- an upload ---
 
     def _upload(self, blank: Record) -> Standing | None:
+        ownership = Ownership(self.ledger, self.hook.account, blank.generation)
         try:
-            with self._turn() as mine:
-                begun = self._upload_init()
-                mine.note(OK)
-        except TikTokAnswerError as error:
-            self.at_limit(error)
-            return None
-        record = self.post.planned(replace(blank, publish_id=begun.publish_id))
-        ownership = Ownership(self.ledger, self.hook.account, record.generation)
-        try:
-            ownership.start()
+            # whom the queue has let go is rarely refused: else the next try waits until this claim is dead
+            begun = self._begun_upload(ownership.start if self.released else lambda: None)
+            if begun is None:
+                return None
+            record = self.post.planned(replace(blank, publish_id=begun.publish_id))
             ownership.offer(record, begun.upload_url)
             return Sending(self.hook, self.ledger, self.post, ownership.result).run(
                 record, begun.upload_url, 0
             )
         finally:
             ownership.stop()
+
+    def _begun_upload(self, nearly: Callable[[], None]) -> PublishInit | None:
+        try:
+            with self._turn(nearly) as mine:
+                begun = self._upload_init()
+                mine.note(OK)
+                return begun
+        except TikTokAnswerError as error:
+            self.at_limit(error)
+            return None
 
     def _upload_init(self) -> PublishInit:
         for pause in (*INIT_PAUSES, None):
@@ -196,7 +202,7 @@ class Beginning:
         # a claim that is there may have to die first, which must not take up the account's turn
         held = claim(self.ledger, blank.generation) if is_claimed(self.ledger, blank.generation) else None
         with self._turn() as mine:
-            if held is None or (isinstance(held, Held) and held.left() < publish_pace().hold / 3):
+            if held is None or (isinstance(held, Held) and held.left() < publish_pace(self.ledger).hold / 3):
                 held = claim(self.ledger, blank.generation)  # the turn may have been long in coming
             if isinstance(held, Record):
                 return None
@@ -225,7 +231,7 @@ class Beginning:
     def _pull_init(self, record: Record, held: Held, mine: Turn) -> PublishInit:
         """Make the init; what came of it is in the record before anything else is done."""
         try:
-            return self.post.init(lambda: time_left(held))
+            return self.post.init(lambda: time_left(held, self.ledger))
         except (*IN_DOUBT, AirflowTaskTimeout) as error:
             mine.note(LOST)
             self._record_doubt(record, error)
@@ -260,9 +266,9 @@ class Beginning:
             else:
                 return
 
-    def _turn(self) -> AbstractContextManager[Turn]:
+    def _turn(self, nearly: Callable[[], None] = lambda: None) -> AbstractContextManager[Turn]:
         released, self.released = self.released, None
-        return turn(self.hook, self.place, released, self.post.post_mode)
+        return turn(self.hook, self.place, released, self.post.post_mode, nearly)
 
     def leave(self) -> None:
         """Tell the next task of the queue not to wait for this one, which makes no init."""

@@ -82,7 +82,7 @@ class Day:
             self._at_once = self._left = 0
         if self._yes:
             return _GO
-        ask_at = max(self._ask_at, self._asked_at + self._windows.spacing)
+        ask_at = max(self._ask_at, self._asked_at + self._windows.asking)
         return _ASK if now >= ask_at else Verdict(until=ask_at)
 
     def went(self) -> None:

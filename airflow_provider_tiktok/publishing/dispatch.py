@@ -67,6 +67,7 @@ class Dispatcher:
         self._trail, self._read_at = Trail(), 0.0
         self._reading: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
+        self._freshening: asyncio.Future[None] | None = None
 
     async def wait(self, waiter: Waiter) -> Released:
         """
@@ -92,7 +93,7 @@ class Dispatcher:
 
     async def stop(self) -> None:
         """End the loop task."""
-        running = [each for each in (self._task, self._reading) if each is not None]
+        running = [each for each in (self._task, self._reading, self._freshening) if each is not None]
         for each in running:
             each.cancel()
         if running:
@@ -116,6 +117,8 @@ class Dispatcher:
 
     async def _next(self) -> None:
         trail = await self._look()
+        if self._freshening is None or self._freshening.done():
+            self._freshening = asyncio.ensure_future(self._freshen())
         now = time.time()
         match self._queue.step(trail, now):
             case Release(waiter):
@@ -177,6 +180,13 @@ class Dispatcher:
         except TikTokError:
             return trail
         return trail if mark == circuit.grant else replace(trail, circuit=None)
+
+    async def _freshen(self) -> None:
+        """Have a live access token by the time that a task needs it, whose process would wait for it."""
+        try:
+            await self._hook.agranted_scope()
+        except TikTokError as error:  # the task meets it, too, and can tell
+            log.debug("The access token cannot be seen to: %s", error)
 
     async def _ask(self, trail: Trail) -> None:
         """Ask TikTok for the head of the queue whether the day has a place."""

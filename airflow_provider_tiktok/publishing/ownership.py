@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 
 from airflow.providers.common.compat.sdk import conf
 
@@ -22,10 +23,18 @@ from airflow_provider_tiktok.exceptions import TikTokStoreError
 from airflow_provider_tiktok.publishing.ledger import Ledger, Record, Stage
 
 
-def publish_pace() -> Pace:
-    """Give the seconds of a publish's claim: 4, 5, 60 and 120, scaled by ``[tiktok] claim_write_seconds``."""
-    write = conf.getfloat("tiktok", "claim_write_seconds", fallback=8.0) / 2
-    return Pace(write, write * 1.25, write * 15, write * 30)
+def publish_pace(ledger: Ledger) -> Pace:
+    """
+    Give the seconds of a publish's claim, scaled by ``[tiktok] claim_write_seconds``.
+
+    2, 3, 60 and 120 in a task's state, where a look is one operation; L and S are 4 and 5 in Variables, whose
+    absence takes several operations to prove.
+
+    :param ledger: of the task instance
+    """
+    scale = conf.getfloat("tiktok", "claim_write_seconds", fallback=8.0) / 8
+    write, settle = (2, 3) if ledger.values.raises else (4, 5)
+    return Pace(write * scale, settle * scale, 60 * scale, 120 * scale)
 
 
 def claim(
@@ -54,7 +63,7 @@ def claim(
 
     values = _Stoppable(ledger, stopped)
     found = Claim(
-        ledger.claim_key(generation), publish_pace(), guards=f"publish {generation}", values=values
+        ledger.claim_key(generation), publish_pace(ledger), guards=f"publish {generation}", values=values
     ).take(made)
     if isinstance(found, Record):
         return found
@@ -116,7 +125,7 @@ class _Stopped(Exception):  # noqa: N818 - no error: it ends a thread that is no
 
 class Ownership:
     """
-    Makes an upload the record's, while its first bytes travel.
+    Makes an upload the record's, while its turn comes and its first bytes travel.
 
     :param ledger: of the task instance
     :param account: whose client secret encrypts the upload's address
@@ -127,31 +136,27 @@ class Ownership:
         self._ledger, self._account, self._generation = ledger, account, generation
         self._offer: Future[tuple[Record, str]] = Future()
         self._result: Future[Record] = Future()
-        self._found: Held | Record | None = None
         self._stop = threading.Event()
-        self._beside = two_may_ask()
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """
-        Begin to claim.
-
-        :raises TikTokStoreError: where only one thread may ask Airflow, the claim is waited for here
-        """
-        if not self._beside:
-            self._found = claim(self._ledger, self._generation)
-            return
-        run = contextvars.copy_context().run  # Airflow keeps there to whom a log line belongs
-        threading.Thread(target=run, args=(self._decide,), name="tiktok-claim", daemon=True).start()
+        """Begin to claim, where that can be done beside the work."""
+        if self._thread is None and two_may_ask():
+            run = contextvars.copy_context().run  # Airflow keeps there to whom a log line belongs
+            decide = partial(run, self._decide)
+            self._thread = threading.Thread(target=decide, name="tiktok-claim", daemon=True)
+            self._thread.start()
 
     def offer(self, record: Record, url: str) -> None:
         """
-        Say which publish it would be.
+        Say which publish it would be; where only one thread may ask Airflow, the claim is waited for here.
 
         :param record: of the publish that was begun
         :param url: its address
         """
         self._offer.set_result((record, url))
-        if not self._beside:
+        self.start()
+        if self._thread is None:
             self._decide()
 
     def result(self) -> Record:
@@ -176,12 +181,11 @@ class Ownership:
 
     def _decided(self) -> Record:
         while True:
-            found = self._found or claim(self._ledger, self._generation, stopped=self._stop.is_set)
-            self._found = None
+            found = claim(self._ledger, self._generation, stopped=self._stop.is_set)
             if isinstance(found, Record):
                 return found
             record, url = self._offer.result()
-            if found.left() <= publish_pace().hold / 8:
+            if found.left() <= publish_pace(self._ledger).hold / 8:
                 continue  # the right has run out while the init was waited for
             self._ledger.keep_url(self._account, record, url)
             if found.left() <= 0:
@@ -189,15 +193,16 @@ class Ownership:
             return self._ledger.write(record)
 
 
-def time_left(held: Held) -> float:
+def time_left(held: Held, ledger: Ledger) -> float:
     """
     Give the seconds that a guarded request may take.
 
     :param held: the right to make it
+    :param ledger: of the task instance
     :raises TikTokStoreError: there are none: it must not be made
     """
     left = held.left() * 0.9
-    if left <= publish_pace().hold / 10:
+    if left <= publish_pace(ledger).hold / 10:
         raise TikTokStoreError(
             "The right to publish ran out before TikTok could be asked: the machine or Airflow was too slow. "
             "Nothing was sent; let the task be retried."

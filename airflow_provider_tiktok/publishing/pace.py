@@ -168,7 +168,12 @@ class Windows:
 
     @property
     def spacing(self) -> float:
-        """Between two releases at least; less than a sixth of a minute, so that what was late catches up."""
+        """Between two releases at least: all that a minute has room for have gone in a third of it."""
+        return self.minute / 20
+
+    @property
+    def asking(self) -> float:
+        """Between two questions to TikTok whether there is a place; tasks ask, too, before their inits."""
         return self.minute / 10
 
     @property
@@ -184,7 +189,7 @@ class Windows:
     @property
     def lead(self) -> float:
         """So long before its init a task is released at the earliest: its process has to start."""
-        return min(4.0, self.minute / 5)
+        return min(6.0, self.minute * 0.3)
 
     def of_day(self, seconds: float) -> float:
         """
@@ -192,4 +197,4 @@ class Windows:
 
         :param seconds: of such a day
         """
-        return max(seconds * self.day / 86400.0, self.minute / 10)
+        return max(seconds * self.day / 86400.0, self.asking)

@@ -20,10 +20,11 @@ from airflow_provider_tiktok.publishing.trail import Trail
 
 #: A task is not released before it has waited this long: no trigger may fire in its first seconds.
 READY_SECONDS = 5.0
-#: Nor while its neighbours arrive: until none has come for a while, but not for longer than this.
-COLLECT_SECONDS, QUIET_SECONDS = 12.0, 3.0
+#: Nor while its neighbours arrive: until none has come for a while, or so many have come after it that hardly
+#: one will come that is before it; but not for longer than this.
+COLLECT_SECONDS, QUIET_SECONDS, FOLLOWERS = 12.0, 3.0, 5
 #: Released and not yet answered, at most.
-MOST_UNDERWAY = 4
+MOST_UNDERWAY = 5
 #: After so long a released task is not waited for; twice as long each time, since workers may be rare.
 LOST_SECONDS, LONGEST_LOST_SECONDS = 120.0, 3600.0
 
@@ -231,7 +232,8 @@ class Queue:
 
     def _ready_at(self, head: Waiter) -> float:
         quiet_at = min(head.came + COLLECT_SECONDS, self._came_at + QUIET_SECONDS)
-        return max(head.ready_at, quiet_at, self._last.at + self.windows.spacing)
+        followed = sum(each.came > head.came for each in self._waiters) >= FOLLOWERS
+        return max(head.ready_at, 0.0 if followed else quiet_at, self._last.at + self.windows.spacing)
 
     def _room_at(self, trail: Trail, now: float) -> float:
         lead = self.windows.lead

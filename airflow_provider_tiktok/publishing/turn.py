@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -112,7 +112,13 @@ def should_queue(hook: TikTokHook, context: Mapping[str, Any], post_mode: str) -
 
 
 @contextmanager
-def turn(hook: TikTokHook, place: Place, released: Released | None, post_mode: str) -> Iterator[Turn]:
+def turn(
+    hook: TikTokHook,
+    place: Place,
+    released: Released | None,
+    post_mode: str,
+    nearly: Callable[[], None] = lambda: None,
+) -> Iterator[Turn]:
     """
     Wait for a task's turn; the body makes the init, and nothing but that.
 
@@ -122,6 +128,7 @@ def turn(hook: TikTokHook, place: Place, released: Released | None, post_mode: s
     :param place: of the task
     :param released: what the queue gave it; None = it came without the queue
     :param post_mode: of the post
+    :param nearly: called a few seconds before, perhaps more than once
     """
     account = hook.account
     mine = Turn(released.ticket if released else place.ticket)
@@ -129,7 +136,8 @@ def turn(hook: TikTokHook, place: Place, released: Released | None, post_mode: s
         _wait_for(account, released.after)
     name = f"{account.base_url} {account.conn_id} {post_mode}"
     with turn_of_host(name, patience=_HOST_PATIENCE * account.rate_window):
-        _wait_for_room(account, post_mode)
+        _wait_for_room(account, post_mode, nearly)
+        nearly()
         try:
             yield mine
         except BaseException as error:
@@ -179,15 +187,17 @@ def _wait_for(account: Account, ticket: str, seconds: float = AFTER_SECONDS) -> 
     log.info("The task before this one has not been heard of for %g s: going on.", seconds)
 
 
-def _wait_for_room(account: Account, post_mode: str) -> None:
+def _wait_for_room(account: Account, post_mode: str, nearly: Callable[[], None]) -> None:
     windows = windows_of(account)
     end = time.monotonic() + _PATIENCE * windows.minute
     while (trail := _look(account)) is not None and time.monotonic() < end:
         seconds = trail.room_at(post_mode, windows) - time.time()
+        if seconds <= windows.lead:
+            nearly()
         if seconds <= 0:
             return
         log.info("TikTok's minute is full: waiting %.1f s.", seconds)
-        time.sleep(min(seconds, windows.minute))
+        time.sleep(min(seconds if seconds <= windows.lead else seconds - windows.lead, windows.minute))
 
 
 def _look(account: Account) -> Trail | None:

@@ -93,10 +93,10 @@ OPTIONS: dict[str, Any] = {
 
 
 def connected(deployment: Deployment, prefix: str, count: int = ACCOUNTS, **extras: object) -> list[str]:
-    """Connect accounts whose grant, as in daily life, has been renewed before."""
+    """Connect accounts, as their users have just done: their tokens live for hours."""
     names = [f"{prefix}_{number}" for number in range(1, count + 1)]
     for name in names:
-        deployment.connect(name, creator=name, expires_in=1, **extras)
+        deployment.connect(name, creator=name, **extras)
     return names
 
 

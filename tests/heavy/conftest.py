@@ -20,6 +20,19 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
+def part_of(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Give every n-th of many rounds with ``--brief``, else all; or that many of a number of rounds."""
+    is_brief = request.config.getoption("--brief")
+
+    def part_of(rounds: Any, part: int = 2) -> Any:
+        if not is_brief:
+            return rounds
+        return -(-rounds // part) if isinstance(rounds, int) else list(rounds)[::part]
+
+    return part_of
+
+
+@pytest.fixture(scope="session")
 def deployed(
     postgres: Postgres, request: pytest.FixtureRequest
 ) -> Callable[..., AbstractContextManager[Deployment]]:

@@ -411,7 +411,7 @@ class TestFrozen:
                 clock.sleep(10 * MINUTES)
                 made[0] = run(pull(tiktok, wait_for_completion=True))
 
-        def waits(account: object, post_mode: str) -> None:
+        def waits(*_: object) -> None:
             freeze()
 
         def writes(self: Ledger, record: Record) -> Record:

@@ -147,6 +147,19 @@ class TestWaits:
         with turn(hook, PLACE, None, DIRECT):
             assert clock.ahead == pytest.approx(30.6, abs=0.5)
 
+    def test_it_is_told_a_few_seconds_before(
+        self, hook: TikTokHook, variables: FakeVariables, clock: FakeClock
+    ) -> None:
+        keep(variables, *[entry(f"d{at}", at) for at in range(-30, -24)])
+        told: list[float] = []
+        with turn(hook, PLACE, None, DIRECT, lambda: told.append(clock.ahead)):
+            assert clock.ahead - told[0] == pytest.approx(Windows(60.0).lead, abs=1.0)
+
+    def test_it_is_told_where_nothing_is_waited_for(self, hook: TikTokHook) -> None:
+        told: list[bool] = []
+        with turn(hook, PLACE, None, DIRECT, lambda: told.append(True)):
+            assert told
+
     def test_but_not_where_there_is_some(
         self, hook: TikTokHook, variables: FakeVariables, clock: FakeClock
     ) -> None:

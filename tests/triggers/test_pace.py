@@ -123,6 +123,15 @@ class TestReleases:
         assert turn.after == ""
         assert endpoints_of(quick) == [], "nothing is asked while there is room"
 
+    async def test_the_token_is_fresh_when_a_task_needs_it(
+        self, tiktok: Sandbox, connect: Connect, hurried: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is refreshed here meanwhile: a task's process would wait for that, and take up a worker."""
+        monkeypatch.setenv("AIRFLOW__TIKTOK__CLAIM_WRITE_SECONDS", "0.1")
+        connect(expires_in=1)
+        await released(trigger())
+        assert endpoints_of(tiktok) == ["token"]
+
     async def test_never_within_its_first_seconds(
         self, quick: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -66,7 +66,7 @@ def tried(bench: Bench, kind: Kind, before: Strike | None, strike: Strike | None
     return Round(instance, before, strike, bench.made(instance))
 
 
-def test_no_read_that_fails_posts_twice(bench: Bench):
+def test_no_read_that_fails_posts_twice(bench: Bench, part_of):
     """Each read of each second try, and of a first one, one at a time."""
     stories = [(kind, before) for kind in CHOSEN for before in (None, *HISTORIES[kind.fenced])]
     unstruck = at_once(lambda story: tried(bench, *story, None), stories)
@@ -77,7 +77,7 @@ def test_no_read_that_fails_posts_twice(bench: Bench):
         if is_read(step) and not is_pacing(step)
         for how in (WAYS if step.nth == 1 else WAYS[:2])
     ]
-    rounds = at_once(lambda given: tried(bench, *given), struck)
+    rounds = at_once(lambda given: tried(bench, *given), part_of(struck))
     tell(
         "A read of the record made bad, after a try that was killed",
         ("kind", "the try before", "ends", "posts", ""),

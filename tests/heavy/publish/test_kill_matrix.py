@@ -65,7 +65,7 @@ def test_nothing_in_the_way(unstruck: dict[Kind, Outcome]):
 
 
 @pytest.fixture(scope="module")
-def struck(matrix: Matrix, unstruck: dict[Kind, Outcome]) -> list[Outcome]:
+def struck(matrix: Matrix, unstruck: dict[Kind, Outcome], part_of) -> list[Outcome]:
     """Each kind once for each place at which it is struck, all in one run."""
     cases = [
         matrix.case(kind, strike)
@@ -73,6 +73,7 @@ def struck(matrix: Matrix, unstruck: dict[Kind, Outcome]) -> list[Outcome]:
         for steps, brief in ((outcome.case.journal.steps(), kind.name in BRIEF),)
         for strike in (*kills(steps, brief=brief), *lost_answers(steps, brief=brief))
     ]
+    cases = part_of(cases)
     return matrix.run(cases, 900)
 
 
