@@ -1,9 +1,9 @@
-"""Runs a DAG's tasks one after the other, as far as Airflow's own programs are not needed for it."""
+"""Runs tasks one after the other, as far as Airflow's own programs are not needed for it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from airflow.providers.common.compat.sdk import TaskDeferred
@@ -25,16 +25,16 @@ class _RunTi(FakeTi):
         return super().xcom_pull(task_ids, key=key)
 
 
-def played(dag: Any, ds: str, after_each: Callable[[], None]) -> dict[str, Any]:
+def played(tasks: Iterable[Any], ds: str, after_each: Callable[[], None]) -> dict[str, Any]:
     """
-    Run every task of a DAG, through the triggerer where it defers; gives what they returned.
+    Run tasks, through the triggerer where they defer; gives what they returned.
 
-    :param dag: without mapped tasks
+    :param tasks: in order, and none of them mapped
     :param ds: the run's date
     :param after_each: called after each task
     """
     returned: dict[str, Any] = {}
-    for task in dag.topological_sort():
+    for task in tasks:
         ti = _RunTi(task.task_id, returned)
         try:
             returned[task.task_id] = run(task, ti, ds=ds)

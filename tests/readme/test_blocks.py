@@ -8,7 +8,12 @@ from pathlib import Path
 from tests.readme.blocks import README, blocks_of
 
 #: Language -> the test module that runs its blocks.
-RUN_BY = {"bash": "test_commands.py", "json": "test_json.py", "python": "test_python.py"}
+RUN_BY = {
+    "bash": "test_commands.py",
+    "ini": "test_settings.py",
+    "json": "test_json.py",
+    "python": "test_python.py",
+}
 
 
 def test_every_language_is_run() -> None:
