@@ -74,7 +74,7 @@ def shown(figures: Iterable[Figure]) -> None:
             each.what,
             f"{each.ours:.3g} {each.unit}",
             f"{each.baseline:.3g} {each.unit}",
-            f"{each.ratio:.2f}",
+            f"{each.ratio:.3g}",
             each.goal,
             ("yes" if each.is_met else "NO") if each.goal else "",
         )
