@@ -80,7 +80,7 @@ def test_the_demos_dags_post_each_once(deployment: Deployment, bucket: DemoBucke
     deployment.connect("tiktok_default", "creator1", rate_window=MINUTE, **media)
     deployment.connect_as(demo.MEDIA_CONN_ID, bucket.connection())
     runs = {dag_id: deployment.start(dag_id, **demo._conf(dag_id)) for dag_id in SHOWN}
-    states = [deployment.finished(dag_id, run_id, 120) for dag_id, run_id in runs.items()]
+    states = [deployment.finished(dag_id, run_id, 180) for dag_id, run_id in runs.items()]
     tasks = [task for dag_id, run_id in runs.items() for task in airflow.tasks(dag_id, run_id)]
     rows = [demo.Row(way) for way in demo.WAYS]
     demo._update(rows, airflow, runs)
