@@ -388,5 +388,5 @@ def stamp_of(text: str | None) -> float | None:
     """
     try:
         return float(json.loads(text or "")["stamp"])
-    except (ValueError, TypeError, KeyError, OverflowError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None

@@ -77,12 +77,18 @@ def _json_object(name: str, answer: Answer, *, empty_is_ok: bool = False) -> Jso
     if empty_is_ok and not answer.body.strip() and answer.status < 400:
         return {}  # revoke answers with an empty object or nothing at all
     try:
-        payload = json.loads(answer.body)
+        payload = _sound(json.loads(answer.body))
     except (ValueError, RecursionError):
         payload = None
     if not isinstance(payload, dict):
         raise _refused_without_code(name, answer)
     return payload
+
+
+def _sound(value: Any) -> Any:
+    """Replace half characters: a text cut within an emoji has one, and no log or database takes it."""
+    text = json.dumps(value, ensure_ascii=False)
+    return value if text.isascii() else json.loads(text.encode("utf-8", "replace"))
 
 
 def _refused_without_code(name: str, answer: Answer) -> TikTokAnswerError | TikTokProtocolError:

@@ -174,7 +174,7 @@ def check_redirect_uri(redirect_uri: str) -> None:
 
 def _fields(redirected: str) -> dict[str, str]:
     """Take the query apart; what is there twice is not what TikTok sends."""
-    text = redirected.strip()
+    text = redirected.strip().encode("utf-8", "replace").decode()  # a terminal may give what is no UTF-8
     try:
         query = parse_qs(urlsplit(text).query if "?" in text else text, max_num_fields=50)
     except ValueError:

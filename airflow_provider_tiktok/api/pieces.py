@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 #: of 5 MiB or more has at least two pieces.
 PIECE = 4 * 1024 * 1024
 PIECES_AHEAD = 2
-SEND_SIZE = 256 * 1024
+SEND_SIZE = 1024 * 1024
 PROGRESS_SECONDS = 20.0
 
 
@@ -77,7 +77,7 @@ class ReadAhead:
                 return
 
     def range(self, index: int) -> Iterator[bytes]:
-        """Give the bytes of a range in blocks that a socket takes whole: httpcore copies the rest."""
+        """Give the bytes of a range in blocks: of a large one httpcore copies the rest at each send."""
         first, stop = self._plan.bounds(index)
         missing = stop - first
         self.index = None

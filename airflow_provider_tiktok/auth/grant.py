@@ -186,8 +186,10 @@ def read_back(text: str, account: Account) -> Grant:
     state = clear_fields(text, account.conn_id)
     try:
         tokens = json.loads(unseal(account, _PURPOSE, json.loads(text)["sealed"]))
+        if not all(isinstance(each, str) for each in tokens.values()):
+            raise _unreadable(account.conn_id)
         return Grant(**tokens, **{name: getattr(state, name) for name in _CLEAR})
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise _unreadable(account.conn_id) from None
 
 

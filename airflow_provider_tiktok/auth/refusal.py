@@ -45,7 +45,15 @@ def recall(conn_id: str, grant: State, within: float = REMEMBERED_SECONDS) -> Ti
         if abs(time.time() - float(said["at"])) > within:
             return None
         return TikTokConsentError(str(said["said"]), code=str(said["code"]), log_id=str(said["log_id"]))
-    except (TikTokStoreError, ValueError, TypeError, KeyError, AttributeError):
+    except (
+        TikTokStoreError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ):
         return None  # nothing is known: TikTok will say it again
 
 

@@ -118,7 +118,7 @@ def _sandbox_app(terminal: Terminal, base_url: str) -> tuple[str, str]:
             Request("the sandbox", "GET", url, {"Accept": "application/json"}, b"", _LOOK_SECONDS)
         )
         key = json.loads(answer.body)["result"]["client_key"]
-    except (TikTokError, ValueError, TypeError, KeyError):
+    except (TikTokError, ValueError, TypeError, KeyError, RecursionError):
         return "", ""
     finally:
         transport.close()

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
@@ -111,7 +112,41 @@ class Record:
         return self.stage in OPEN
 
 
-_FIELDS = {each.name for each in fields(Record)}
+def _exactly(kind: type) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if type(value) is not kind:
+            raise TypeError(value)
+        return value
+
+    return read
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not math.isfinite(number := float(value)):
+        raise TypeError(value)
+    return number
+
+
+def _text(value: Any) -> str:
+    _exactly(str)(value).encode()  # half a character can be neither sent nor hashed
+    return str(value)
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {_text(name): _text(each) for name, each in value.items()}
+
+
+#: How a field is read back, by its type: what something else has written must be noticed here, not later.
+_READ: dict[Any, Callable[[Any], Any]] = {
+    "int": _exactly(int),
+    "float": _number,
+    "bool": _exactly(bool),
+    "str": _text,
+    "Mapping[str, str]": _texts,
+    "Stage": Stage,
+    "Fence": Fence,
+}
+_FIELDS = {each.name: _READ[each.type] for each in fields(Record)}
 
 
 class Ledger:
@@ -275,9 +310,9 @@ def _cleared_on_success() -> bool:
 def _record_of(text: str, name: str) -> Record:
     try:
         given: dict[str, Any] = json.loads(text)
-        known = {each: given[each] for each in _FIELDS & given.keys()}
-        return Record(**{**known, "stage": Stage(given["stage"]), "fence": Fence(given["fence"])})
-    except (ValueError, TypeError, KeyError, AttributeError):
+        known = {each: read(given[each]) for each, read in _FIELDS.items() if each in given}
+        return Record(**{**known, "fence": Fence(given["fence"])})
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise TikTokStoreError(
             f"The record {name} of what this task has posted cannot be read: something else has written to "
             "its place, or a newer release of this provider has. Nothing is posted on a guess."

@@ -71,14 +71,17 @@ def _by_task(values: Mapping[str, str]) -> dict[str, list[str]]:
 def _record(text: str) -> dict[str, object]:
     try:
         given = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return given if isinstance(given, dict) else {}
 
 
 def _began(text: str) -> float:
     began = _record(text).get("began")
-    return float(began) if isinstance(began, int | float) and not isinstance(began, bool) else 0.0
+    try:
+        return float(began) if isinstance(began, int | float) and not isinstance(began, bool) else 0.0
+    except OverflowError:
+        return 0.0
 
 
 def _told(values: Mapping[str, str], keys: list[str]) -> str:

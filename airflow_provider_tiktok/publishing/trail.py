@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from airflow_provider_tiktok.exceptions import TikTokAnswerError, answer_error
 from airflow_provider_tiktok.publishing.pace import (
@@ -287,10 +288,16 @@ def read_trail(text: str | None) -> Trail:
             str(lane): Cap(int(number), float(at)) for lane, (number, at) in given.get("caps", {}).items()
         }
         told = given.get("circuit")
-        circuit = Circuit(**{**told, "at": float(told["at"])}) if told else None
+        circuit = _circuit(**told) if told else None
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError):
         return Trail()
     return Trail(tuple(entries), tuple(caps.items()), circuit)
+
+
+def _circuit(
+    *, code: Any, lane: Any, grant: Any, at: Any, detail: Any = "", log_id: Any = "", http_status: Any = 0
+) -> Circuit:
+    return Circuit(str(code), str(lane), str(grant), float(at), str(detail), str(log_id), int(http_status))
 
 
 def _young(entries: list[Entry], windows: Windows, now: float) -> tuple[Entry, ...]:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import quote
 
 import httpx
@@ -30,6 +29,7 @@ from airflow_provider_tiktok.media.bucket import Bucket as StoreBucket
 from airflow_provider_tiktok.media.hosting import MediaHost, Stageable
 from airflow_provider_tiktok.media.readable import MediaAccess
 from tests.buckets import KEYS, Bucket
+from tests.readme.blocks import blocks
 
 LOCAL = MediaAccess(allow_loopback=True)
 PUBLISH_ID = "p_pub_url~v2.7600000000000000001"
@@ -469,8 +469,8 @@ def test_the_readmes_lifecycle_rule_is_one_and_speaks_of_what_is_staged(
     bucket: Bucket, host: MediaHost
 ) -> None:
     """Its prefix is the one that is used below the README's ``media_prefix``."""
-    text = (Path(__file__).parents[2] / "README.md").read_text()
-    hosting, rule = (json.loads(each) for each in re.findall(r"```json\n(.*?)```", text, re.DOTALL))
+    printed = [each.text for each in blocks("json") if each.heading == "Media that TikTok pulls"]
+    hosting, rule = (json.loads(each) for each in printed)
     bucket.client.put_bucket_lifecycle_configuration(Bucket=bucket.name, LifecycleConfiguration=rule)
     (prefix,) = (each["Filter"]["Prefix"] for each in rule["Rules"])
     staged = host_of(bucket, hosting["media_prefix"]).stage([file()])

@@ -1,0 +1,3 @@
+"""What the README prints is run here."""
+
+from __future__ import annotations
