@@ -106,7 +106,7 @@ def launch(run: Callable[[], None], *, blocks: bool = False) -> None:
     Run something beside the caller, where it may read Variables.
 
     :param run: must not raise
-    :param blocks: the caller stands still until it has run, and with it an event loop that would have to start it
+    :param blocks: the caller stands still until it has run, and the event loop that would carry it with them
     """
     if running_loop() is not None and not blocks and not two_may_ask():
         from asgiref.sync import sync_to_async  # whose threads find the way back into the triggerer's loop
