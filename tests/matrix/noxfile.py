@@ -63,14 +63,13 @@ TESTING = (
     "time-machine",
 )
 #: What depends on Airflow or Python. TikTok's protocol, the media and the sandbox do not, and the claim's
-#: simulation is pure logic: once with the newest and once with the oldest, by ``--all``, is enough for them.
+#: simulation is pure logic: once, by the README's test command, is enough for them.
 TESTS = (
     *("tests/auth", "tests/cli", "tests/hooks", "tests/matrix", "tests/operators", "tests/publishing"),
     *("tests/sensors", "tests/triggers", "tests/test_backfill_queue.py", "tests/test_example_dags.py"),
     *("tests/test_exceptions.py", "tests/test_imports.py", "tests/test_provider_info.py"),
     *("tests/test_register.py", "tests/test_secrets.py"),
 )
-#: `airflow standalone` can be driven by the demo on Airflow 3.
 DEMO_PYTHON = "3.11"
 
 nox.options.default_venv_backend = "uv"
@@ -194,18 +193,22 @@ def run_demo(session: nox.Session, airflow: Airflow) -> None:
     session.run("tiktok-sandbox", "demo", *session.posargs)
 
 
-def named(function: partial[None], name: str, python: str) -> None:
+def add(function: partial[None], name: str, python: str, tags: list[str] | None = None) -> None:
     """Add a session to those that nox knows."""
     function.__doc__ = function.func.__doc__  # for ``--list``
-    nox.session(function, python=interpreter(python) or False, name=name)
+    nox.session(function, python=interpreter(python) or False, name=name, tags=tags)
+
+
+def tags_of(airflow: Airflow, python: str) -> list[str]:
+    """Give the ``newest`` that this machine has, and the ``oldest``, their names: CI runs these."""
+    there = [each for each in airflow.pythons if interpreter(each)]
+    newest = airflow is AIRFLOWS[-1] and python == there[-1]
+    return ["newest"] * newest + ["oldest"] * (airflow is AIRFLOWS[0] and python == there[0])
 
 
 for _airflow in AIRFLOWS:
     for _python in _airflow.pythons:
-        named(
-            partial(run_tests, airflow=_airflow, python=_python),
-            f"tests-{_airflow.version}-{_python}",
-            _python,
-        )
-    if not _airflow.version.startswith("2."):
-        named(partial(run_demo, airflow=_airflow), f"demo-{_airflow.version}", DEMO_PYTHON)
+        _cell = partial(run_tests, airflow=_airflow, python=_python)
+        add(_cell, f"tests-{_airflow.version}-{_python}", _python, tags_of(_airflow, _python))
+    if not _airflow.version.startswith("2."):  # whose standalone the demo cannot drive
+        add(partial(run_demo, airflow=_airflow), f"demo-{_airflow.version}", DEMO_PYTHON)
