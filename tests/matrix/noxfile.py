@@ -73,6 +73,7 @@ TESTS = (
 DEMO_PYTHON = "3.11"
 
 nox.options.default_venv_backend = "uv"
+nox.options.envdir = str(ROOT / ".nox")
 nox.options.sessions = [f"tests-{each.version}-{python}" for each in AIRFLOWS for python in each.pythons]
 
 
