@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +33,10 @@ print("told:", json.dumps({"forms": forms, "status": answer.status_code}))
 
 def _told(home: Path, *command: str) -> str:
     more = {"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True"}
-    more |= {"AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
+    more |= {
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+    }
     done = subprocess.run(
         [sys.executable, *command], env=environment(home) | more, capture_output=True, text=True, check=False
     )
