@@ -49,8 +49,7 @@ def test_no_module_is_long() -> None:
     long = {
         str(path.relative_to(PACKAGE)): lines
         for path in PACKAGE.rglob("*.py")
-        if "sandbox" not in path.parts
-        and (lines := len(path.read_text().splitlines())) > LONGEST
+        if "sandbox" not in path.parts and (lines := len(path.read_text().splitlines())) > LONGEST
     }
     assert long == {}
 
