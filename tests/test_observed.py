@@ -89,7 +89,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     shutil.copytree(EXAMPLES / "media", dags / "media")
     draft_dag(dags / "draft.py")
     statsd, found = Statsd(), Seen()
-    with Sandbox(access_token_seconds=TOKEN_SECONDS, processing_seconds=PROCESSING_SECONDS) as tiktok:
+    seconds = {"access_token_seconds": TOKEN_SECONDS, "processing_seconds": PROCESSING_SECONDS}
+    with Sandbox(**seconds, moderation_seconds=0.0) as tiktok:
         environment = {
             "AIRFLOW_CONN_TIKTOK_DEFAULT": json.dumps(tiktok.connection("alice")),
             "AIRFLOW__TIKTOK__CLAIM_WRITE_SECONDS": "0.5",
