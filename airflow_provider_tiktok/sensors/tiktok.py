@@ -173,14 +173,21 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
             release(self.hook, publish_id)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume as in Airflow 3: Airflow 2 knows no never_fail here, and retries a sensor that timed out."""
+        """
+        Resume as in Airflow 3.1: Airflow 2 and 3.0 know no never_fail here.
+
+        Airflow 2 retries a sensor that timed out, and 3.0 fails it although it is to fail softly.
+        """
         try:
             return super().resume_execution(next_method, next_kwargs, context)
-        except (AirflowSkipException, AirflowSensorTimeout):
+        except AirflowSkipException:
             raise
         except AirflowException as error:
-            if self.never_fail:
-                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+            if self.never_fail or (self.soft_fail and isinstance(error, AirflowSensorTimeout)):
+                option = "never_fail" if self.never_fail else "soft_fail"
+                raise AirflowSkipException(f"Skipping due to {option} is set to True.") from error
+            if isinstance(error, AirflowSensorTimeout):
+                raise
             if next_method != "execute_complete" and "timeout" in str(error):
                 raise AirflowSensorTimeout(str(error)) from error
             raise
