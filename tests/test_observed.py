@@ -22,9 +22,9 @@ pytestmark = pytest.mark.integration
 
 EXAMPLES = Path(__file__).parents[1] / "example_dags"
 DAG_ID, NEXT = "tiktok_when_live", "tiktok_when_live_next"
-RUN_SECONDS = 180.0
+RUN_SECONDS = 240.0
 #: A token this short is refreshed while the post is being processed, which is waited for in the triggerer.
-TOKEN_SECONDS, PROCESSING_SECONDS = 70.0, 25.0
+TOKEN_SECONDS, PROCESSING_SECONDS = 70.0, 45.0
 
 
 @dataclass
@@ -89,7 +89,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     shutil.copytree(EXAMPLES / "media", dags / "media")
     draft_dag(dags / "draft.py")
     statsd, found = Statsd(), Seen()
-    with Sandbox(access_token_seconds=TOKEN_SECONDS, processing_seconds=PROCESSING_SECONDS) as tiktok:
+    seconds = {"access_token_seconds": TOKEN_SECONDS, "processing_seconds": PROCESSING_SECONDS}
+    with Sandbox(**seconds, moderation_seconds=0.0) as tiktok:
         environment = {
             "AIRFLOW_CONN_TIKTOK_DEFAULT": json.dumps(tiktok.connection("alice")),
             "AIRFLOW__TIKTOK__CLAIM_WRITE_SECONDS": "0.5",
@@ -147,7 +148,7 @@ def test_tasks_send_metrics(seen: Seen) -> None:
     assert seen.counts["tiktok.uploaded_bytes"] == 3 * size
     waits = seen.milliseconds["tiktok.waited.processing"]
     assert len(waits) == 3
-    assert all(PROCESSING_SECONDS * 1000 * 0.8 < each < RUN_SECONDS * 1000 for each in waits)
+    assert all(5_000 < each < RUN_SECONDS * 1000 for each in waits)
     assert not any(name.startswith("tiktok.posts.failed") for name in seen.counts)
 
 
