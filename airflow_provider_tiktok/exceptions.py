@@ -37,9 +37,14 @@ references as of 2026-09-11, and creators' reports for ``invalid_params``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from airflow_provider_tiktok import remedies
+
+#: The table's words, beside the table.
+Helps = remedies.Helps
+Who = remedies.Who
 
 
 class TikTokError(AirflowException):
@@ -157,26 +162,6 @@ class TikTokRequestError(TikTokAnswerError, AirflowFailException):
 
 class TikTokMediaRefusedError(TikTokAnswerError, AirflowFailException):
     """TikTok looked at the media and refused it."""
-
-
-class Helps(StrEnum):
-    """What helps against an error code."""
-
-    MINUTE = "wait a minute"
-    DAY = "wait until a place in the day's cap frees"
-    RETRY = "retry"
-    REFRESH = "refresh the access token, once"
-    NOTHING = "nothing but a change"
-
-
-class Who(StrEnum):
-    """Who has to act on an error code."""
-
-    NOBODY = "nobody"
-    TIKTOK = "TikTok"
-    CREATOR = "the creator"
-    DEVELOPER = "the DAG's author"
-    APP_OWNER = "the TikTok app's owner"
 
 
 @dataclass(frozen=True)

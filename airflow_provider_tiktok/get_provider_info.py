@@ -38,6 +38,7 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": _modules("sensors"),
         "hooks": _modules("hooks"),
         "triggers": _modules("triggers", "tiktok", "pace"),
+        "extra-links": [f"{_PACKAGE}.links.tiktok.{name}" for name in ("TikTokPostLink", "TikTokInboxLink")],
         # `airflow tiktok ...`, from Airflow 3.2 on; older ones do not look at it
         "cli": [f"{_PACKAGE}.cli.definition.get_tiktok_cli_commands"],
         "config": _CONFIG,

@@ -9,6 +9,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -278,11 +279,23 @@ def secrets_in(texts: Iterable[object], *more: str) -> list[str]:
     return found
 
 
+#: Where each Airflow keeps what it masks: 3.1 and newer, 3.0, 2.
+MASKER_MODULES = (
+    "airflow.sdk._shared.secrets_masker",
+    "airflow.sdk.execution_time.secrets_masker",
+    "airflow.utils.log.secrets_masker",
+)
+
+
 def forget_masks() -> None:
     """Empty Airflow's log masker: with every secret of a test run in it, each line takes longer."""
-    try:
-        from airflow.sdk._shared.secrets_masker import _secrets_masker
-    except ImportError:
-        from airflow.utils.log.secrets_masker import _secrets_masker
-    masker = _secrets_masker()
+    masker = first_module(MASKER_MODULES)._secrets_masker()
     masker.patterns, masker.replacer = set(), None
+
+
+def first_module(names: Iterable[str]) -> Any:
+    """Give the first of these modules that this Airflow has."""
+    for name in names:
+        with suppress(ImportError):
+            return importlib.import_module(name)
+    raise ImportError(f"none of {', '.join(names)}")

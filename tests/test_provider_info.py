@@ -38,6 +38,7 @@ def test_fits_the_strict_schema_but_for_what_a_release_in_the_monorepo_has() -> 
     whole = schema("provider.yaml.schema.json")
     if "conn-fields" not in json.dumps(whole):
         pytest.skip("this Airflow knows no declarative connection form")
+    # what only the monorepo's own packages have, and must have; all else is allowed to third parties, too
     released = {"state": "ready", "source-date-epoch": 0, "versions": ["0.1.0"]}
     jsonschema.validate({**INFO, **released}, whole)
 
@@ -64,7 +65,7 @@ def test_names_its_modules(kind: str) -> None:
         importlib.import_module(name)
     folder = Path(airflow_provider_tiktok.__file__).parent / kind
     modules = {f"airflow_provider_tiktok.{kind}.{path.stem}" for path in folder.glob("[a-z]*.py")}
-    modules.discard("airflow_provider_tiktok.operators.base")  # what the operators share, and none itself
+    modules -= {f"airflow_provider_tiktok.operators.{name}" for name in ("base", "deferral")}  # hold none
     assert set(entry["python-modules"]) == modules
 
 
@@ -105,6 +106,58 @@ def test_costs_nothing() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ)
     )
     assert done.stdout.split() == []
+
+
+def test_its_links_are_the_operators() -> None:
+    """Airflow 2 shows only those that are listed."""
+    from airflow_provider_tiktok.links.tiktok import LINKS
+
+    assert INFO["extra-links"] == [f"{type(each).__module__}.{type(each).__qualname__}" for each in LINKS]
+
+
+#: ``airflow providers ...`` -> what is ours in its answer.
+SHOWN = {
+    "get airflow-provider-tiktok --full": ("airflow-provider-tiktok", "Publish videos", "triggers.pace"),
+    "list": ("airflow-provider-tiktok",),
+    "hooks": ("airflow_provider_tiktok.hooks.tiktok.TikTokHook", "tiktok_conn_id"),
+    "links": (
+        "airflow_provider_tiktok.links.tiktok.TikTokPostLink",
+        "airflow_provider_tiktok.links.tiktok.TikTokInboxLink",
+    ),
+    "triggers": ("airflow_provider_tiktok.triggers.tiktok", "airflow_provider_tiktok.triggers.pace"),
+    "behaviours": ("tiktok",),
+    "widgets": ("extra__tiktok__refresh_token", "extra__tiktok__media_bucket"),
+}
+_AIRFLOW = """
+import contextlib, io, json, sys
+from airflow.cli import cli_parser
+
+parser, told = cli_parser.get_parser(), {}
+for line in json.loads(sys.argv[1]):
+    args = parser.parse_args(["providers", *line.split(), "--output", "json"])
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        args.func(args)
+    told[line] = out.getvalue()
+print("told:", json.dumps(told))
+"""
+
+
+@pytest.fixture(scope="module")
+def told() -> dict[str, str]:
+    """What Airflow's command line answers; all in one process, since it starts slowly."""
+    command = [sys.executable, "-c", _AIRFLOW, json.dumps(list(SHOWN))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
+    assert done.returncode == 0, done.stderr
+    found: dict[str, str] = json.loads(done.stdout.rpartition("told:")[2])
+    return found
+
+
+@pytest.mark.parametrize("line", SHOWN)
+def test_airflows_command_line_shows_it(line: str, told: dict[str, str]) -> None:
+    if line == "widgets" and "conn-fields" not in json.dumps(schema("provider.yaml.schema.json")):
+        pytest.skip("this Airflow knows no declarative connection form")
+    for name in SHOWN[line]:
+        assert name in told[line]
 
 
 def test_is_made_anew_each_time() -> None:

@@ -15,11 +15,11 @@ from airflow_provider_tiktok.exceptions import TikTokMediaReadError
 
 log = logging.getLogger(__name__)
 
-#: One piece being sent, PIECES_AHEAD waiting and one being read are never more than two ranges: every range
-#: of 5 MiB or more has at least two pieces.
-PIECE = 4 * 1024 * 1024
-PIECES_AHEAD = 2
-SEND_SIZE = 256 * 1024
+#: One being sent, PIECES_AHEAD waiting and one being read are never more than two ranges. They pass over the
+#: borders of ranges: a store takes time to answer, so that a short piece at the end of each would be dear.
+PIECE = 4_000_000
+PIECES_AHEAD = 1
+SEND_SIZE = 1024 * 1024
 PROGRESS_SECONDS = 20.0
 
 
@@ -49,18 +49,18 @@ class ReadAhead:
         self._source = source
         self._plan = plan
         self._queue: queue.Queue[bytes | BaseException] = queue.Queue(PIECES_AHEAD)
+        self._sent, self._at = b"", 0  # the piece that is being sent, and how far
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._read, args=(index,), name="tiktok-read", daemon=True)
         self._thread.start()
 
     def _read(self, index: int) -> None:
         try:
-            for each in range(index, self._plan.count):
-                first, stop = self._plan.bounds(each)
-                for start in range(first, stop, PIECE):
-                    if self._closed.is_set():
-                        return
-                    self._put(self._piece(start, min(PIECE, stop - start)))
+            size = self._plan.size
+            for start in range(self._plan.bounds(index)[0], size, PIECE):
+                if self._closed.is_set():
+                    return
+                self._put(self._piece(start, min(PIECE, size - start)))
         except BaseException as error:  # it belongs to the thread that sends, and is raised there
             self._put(error)
 
@@ -77,17 +77,20 @@ class ReadAhead:
                 return
 
     def range(self, index: int) -> Iterator[bytes]:
-        """Give the bytes of a range in blocks that a socket takes whole: httpcore copies the rest."""
+        """Give the bytes of a range in blocks: of a large one httpcore copies the rest at each send."""
         first, stop = self._plan.bounds(index)
         missing = stop - first
         self.index = None
         while missing > 0:
-            piece = self._queue.get()
-            if isinstance(piece, BaseException):
-                raise piece
-            missing -= len(piece)
-            for start in range(0, len(piece), SEND_SIZE):
-                yield piece[start : start + SEND_SIZE]
+            if self._at == len(self._sent):
+                piece = self._queue.get()
+                if isinstance(piece, BaseException):
+                    raise piece
+                self._sent, self._at = piece, 0
+            block = self._sent[self._at : self._at + min(SEND_SIZE, missing)]
+            self._at += len(block)
+            missing -= len(block)
+            yield block
         self.index = index + 1
 
     def close(self) -> None:

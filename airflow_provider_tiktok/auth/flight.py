@@ -101,14 +101,14 @@ def two_may_ask() -> bool:
 _launched: set[asyncio.Future[Any]] = set()  # a loop forgets tasks that nobody else knows
 
 
-def launch(run: Callable[[], None]) -> None:
+def launch(run: Callable[[], None], *, blocks: bool = False) -> None:
     """
     Run something beside the caller, where it may read Variables.
 
     :param run: must not raise
+    :param blocks: the caller stands still until it has run, and the event loop that would carry it with them
     """
-    loop = running_loop()
-    if loop is not None and not two_may_ask():
+    if running_loop() is not None and not blocks and not two_may_ask():
         from asgiref.sync import sync_to_async  # whose threads find the way back into the triggerer's loop
 
         task = asyncio.ensure_future(sync_to_async(run, thread_sensitive=False)())

@@ -174,7 +174,7 @@ class TokenKeeper:
             spare = grant.access_token if grant is not None and self._lives(grant) else ""
             if spare and time.monotonic() < self._again_at:
                 return spare
-            flight = self._flight or self._depart()
+            flight = self._flight or self._depart(blocks=waits)
             if waits:
                 return flight.landed
             if not spare and flight.usable.done():  # since the look at what is in hand
@@ -197,13 +197,13 @@ class TokenKeeper:
 
     # --- the renewal in its thread ---
 
-    def _depart(self) -> Flight:
+    def _depart(self, *, blocks: bool) -> Flight:
         """Begin a renewal; the lock is held, so that its thread does nothing before this has returned."""
         flight = Flight()
         try:
             self._flight = flight
             _finish_before_exit(self)
-            launch(partial(self._fly, flight))
+            launch(partial(self._fly, flight), blocks=blocks)
         except BaseException:  # a signal, or no thread is to be had; one that has begun finds it is not meant
             self._flight = None
             _flying.discard(self)

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_tiktok import register
+from airflow_provider_tiktok import register, stats
 from airflow_provider_tiktok.api import endpoints
 from airflow_provider_tiktok.api.client import DEADLINE_SECONDS, Client, Policy
 from airflow_provider_tiktok.api.models import Token
@@ -225,6 +225,7 @@ class Renewal:
                 return newer  # whoever made it, it is ours too
             name_connection(error, self._account.conn_id)
             refusal.remember(self._account.conn_id, grant, error)
+            stats.count_refresh("refused", self._account.conn_id)
             raise
         # no lifetime is taken for longer than it is; the pauses in between only make it shorter
         fresh = self._keep(grant.refreshed(token, asked))
@@ -233,6 +234,7 @@ class Renewal:
             self._account.conn_id,
             fresh.generation,
         )
+        stats.count_refresh("done", self._account.conn_id)
         self._tidy(fresh)
         return fresh
 

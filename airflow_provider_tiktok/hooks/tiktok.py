@@ -63,6 +63,7 @@ class TikTokHook(BaseHook):
     def __init__(self, tiktok_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.tiktok_conn_id = tiktok_conn_id
+        self.creator_username = ""  # as creator_info told it last
         self._masks = True
         self._opening = asyncio.Lock()
 
@@ -235,7 +236,9 @@ class TikTokHook(BaseHook):
 
     def creator_info(self) -> CreatorInfo:
         """Ask what the creator may do right now; TikTok wants it before each direct post."""
-        return self.call(endpoints.creator_info())
+        creator = self.call(endpoints.creator_info())
+        self.creator_username = creator.username
+        return creator
 
     async def acreator_info(self) -> CreatorInfo:
         """Ask what the creator may do right now."""

@@ -117,8 +117,7 @@ def _titles(av: Any) -> dict[str, Any]:
 
 def _told(opened: Any, container: str, *, whole: bool) -> VideoFacts | None:
     """Tell what FFmpeg has read; None if no picture."""
-    # PyAV 12 tells no dispositions; cover art mostly comes last.
-    pictures = [each for each in opened.streams.video if not int(getattr(each, "disposition", 0)) & _STILL]
+    pictures = [each for each in opened.streams.video if not _is_still(each)]
     if not pictures:
         return None
     stream = pictures[0]
@@ -135,6 +134,12 @@ def _told(opened: Any, container: str, *, whole: bool) -> VideoFacts | None:
         fastest_frame_rate=1 / float(shortest * stream.time_base) if shortest else None,
         picture_streams=len(pictures),
     )
+
+
+def _is_still(stream: Any) -> bool:
+    """Tell cover art, which mostly comes last: PyAV 12 tells no dispositions, and up to 17 no numbers."""
+    disposition = getattr(stream, "disposition", 0)
+    return bool(getattr(disposition, "value", disposition) & _STILL)
 
 
 def _guessed(container: str, stream: Any) -> bool:

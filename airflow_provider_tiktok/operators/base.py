@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, Context, conf
 
+from airflow_provider_tiktok import telling
+from airflow_provider_tiktok.links.tiktok import LINKS
 from airflow_provider_tiktok.publishing.arguments import as_bool
 
 # Whatever it takes to publish is imported when it is: DAG files import this module every few seconds.
 if TYPE_CHECKING:
     from airflow_provider_tiktok.hooks.tiktok import TikTokHook
-    from airflow_provider_tiktok.publishing.pace import Limit, Place, Released
+    from airflow_provider_tiktok.publishing.pace import Place, Released
     from airflow_provider_tiktok.publishing.post import Post
     from airflow_provider_tiktok.publishing.publisher import Answer, Publisher
     from airflow_provider_tiktok.publishing.request import Rules, Waiting
@@ -69,7 +70,10 @@ class TikTokPublishOperator(BaseOperator):
     template_fields: Sequence[str] = COMMON_FIELDS
     #: The class's own fields, whatever a subclass adds to ``template_fields``.
     arguments: ClassVar[tuple[str, ...]] = COMMON_FIELDS
+    operator_extra_links = LINKS
     ui_color = "#d8f6f5"
+    #: What was posted, once that is known.
+    posted: dict[str, Any] | None = None
     _cancel: Callable[[], None] | None = None
 
     def __init__(
@@ -117,16 +121,26 @@ class TikTokPublishOperator(BaseOperator):
         """
         raise NotImplementedError
 
+    @property
+    def media(self) -> tuple[str, ...]:
+        """Where what is posted lies."""
+        raise NotImplementedError
+
+    @telling.counts_failures
     def execute(self, context: Context) -> str | None:
         """Check, publish, and wait if that is asked for."""
         return self._run(context)
 
-    def execute_released(self, context: Context, event: Any = None, place: Any = None) -> str | None:
+    def execute_released(
+        self, context: Context, event: Any = None, place: Any = None, waits: Any = None
+    ) -> str | None:
         """Go on where the account's queue has let this task go."""
+        telling.tell_waited(self, waits)
         return self._run(context, released=event, place=place)
 
-    def execute_complete(self, context: Context, event: Any = None) -> str | None:
+    def execute_complete(self, context: Context, event: Any = None, waits: Any = None) -> str | None:
         """Take up what the trigger told that waited for the end."""
+        telling.tell_waited(self, waits)
         return self._ended_unrecorded(context, event) or self._run(context, told=event)
 
     def _run(
@@ -170,6 +184,7 @@ class TikTokPublishOperator(BaseOperator):
         rules: Rules,
         place: tuple[Place, Released | None],
     ) -> Publisher:
+        from airflow_provider_tiktok.operators.deferral import queue_there
         from airflow_provider_tiktok.publishing import identity
         from airflow_provider_tiktok.publishing.begin import Beginning
         from airflow_provider_tiktok.publishing.ledger import open_ledger
@@ -177,7 +192,7 @@ class TikTokPublishOperator(BaseOperator):
 
         record = open_ledger(context)
         deferrable = as_bool("deferrable", self.deferrable)
-        queue = partial(self._queue, place[0], rules.max_wait, post.post_mode) if deferrable else None
+        queue = partial(queue_there, self, place[0], rules.max_wait, post.post_mode) if deferrable else None
         request = {name: value for name, value in given.items() if name not in _NOT_OF_THE_POST}
         return Publisher(
             self.hook,
@@ -192,10 +207,12 @@ class TikTokPublishOperator(BaseOperator):
     def _published(
         self, context: Context, publisher: Publisher, waiting: Waiting | None, told: Answer | None
     ) -> str:
+        from airflow_provider_tiktok.operators.deferral import wait_there
         from airflow_provider_tiktok.publishing.result import described
         from airflow_provider_tiktok.publishing.status import Watch, wait
 
         standing = publisher.stand(told)
+        telling.tell_begun(context, self.hook)
         while waiting and standing.status is None:
             context["ti"].xcom_push(
                 key="publish_id", value=standing.publish_id
@@ -203,15 +220,20 @@ class TikTokPublishOperator(BaseOperator):
             self._cancel = partial(publisher.cancel, standing)
             stuck_at = publisher.stuck_at(standing)
             if waiting.deferrable:
-                self._defer(standing.publish_id, waiting, stuck_at, cancels=publisher.cancels)
+                wait_there(self, standing.publish_id, waiting, stuck_at, cancels=publisher.cancels)
             watch = Watch(waiting.poll_interval, stuck_at=stuck_at)
-            standing = publisher.stand(wait(self.hook, standing.publish_id, watch, timeout=waiting.timeout))
+            told = wait(self.hook, standing.publish_id, watch, timeout=waiting.timeout)
+            standing = publisher.stand(told)
         if standing.status and (waiting or told):
             result = described(self.hook, standing.publish_id, standing.status)
-            address = result["post_url"] or "no public address"
-            self.log.info("Publish %s: %s, %s.", standing.publish_id, standing.status.status, address)
-            context["ti"].xcom_push(key="publish_status", value=result)
+            self._tell_ended(context, result, new=told is not None)
+        else:
+            telling.tell_sent(self, context, standing.publish_id, new=standing.status is None)
         return standing.publish_id
+
+    def _tell_ended(self, context: Context, result: dict[str, Any], *, new: bool = True) -> None:
+        context["ti"].xcom_push(key="publish_status", value=result)
+        telling.tell_ended(self, context, result, new=new)
 
     def _ended_unrecorded(self, context: Context, event: Any) -> str | None:
         """Take a trigger's word where there is no record any more: it must not be posted again."""
@@ -231,7 +253,7 @@ class TikTokPublishOperator(BaseOperator):
                 "Nothing was posted anew. Look in the creator's profile."
             ) from error
         try:
-            context["ti"].xcom_push(key="publish_status", value=publish_result(self.hook, publish_id, status))
+            self._tell_ended(context, publish_result(self.hook, publish_id, status))
         finally:
             self.hook.close()
         return publish_id
@@ -252,38 +274,7 @@ class TikTokPublishOperator(BaseOperator):
             return None
         return status if publisher.is_about(publish_id) else None
 
-    # --- in the triggerer ---
-
-    def _defer(self, publish_id: str, waiting: Waiting, stuck_at: float | None, *, cancels: bool) -> NoReturn:
-        from airflow_provider_tiktok.triggers.tiktok import TikTokPublishStatusTrigger
-
-        self.defer(
-            trigger=TikTokPublishStatusTrigger(
-                self.tiktok_conn_id,
-                publish_id,
-                poll_interval=waiting.poll_interval,
-                stuck_at=stuck_at,
-                cancel_on_kill=cancels,
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=waiting.timeout),
-        )
-
-    def _queue(self, place: Place, max_wait: float | None, post_mode: str, limit: Limit | None) -> NoReturn:
-        from airflow_provider_tiktok.triggers.pace import TikTokPaceTrigger
-
-        self.defer(
-            trigger=TikTokPaceTrigger(
-                self.tiktok_conn_id,
-                **place.as_dict(),
-                limit=str(limit or ""),
-                post_mode=str(post_mode),
-                max_wait=max_wait,
-            ),
-            method_name="execute_released",
-            kwargs={"place": place.as_dict()},
-        )
-
+    @telling.counts_failures
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume; where the waiting broke down, or took too long, say that a retry goes on with it."""
         try:
@@ -297,6 +288,12 @@ class TikTokPublishOperator(BaseOperator):
                 f"Publish {_pushed_publish_id(context)}: it was not waited for to its end, which may still "
                 f"come. The record is kept: a retry goes on with it, and posts nothing anew. ({error})"
             ) from error
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Give the post's lineage; called by Airflow's OpenLineage provider where that is installed."""
+        from airflow_provider_tiktok.lineage import posted_lineage
+
+        return posted_lineage(self.media, self.posted)
 
     def on_kill(self) -> None:
         """Cancel what TikTok is still pulling, if that is asked for; an upload just ends."""

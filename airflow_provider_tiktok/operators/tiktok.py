@@ -13,6 +13,7 @@ from airflow_provider_tiktok.operators.base import (
     DEFAULT_MAX_WAIT,
     TikTokPublishOperator,
 )
+from airflow_provider_tiktok.publishing.arguments import as_texts
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok.publishing.post import Post
@@ -142,6 +143,11 @@ class TikTokPublishVideoOperator(TikTokPublishOperator):
         self.brand_organic_toggle = brand_organic_toggle
         self.is_aigc = is_aigc
         self.chunk_size = chunk_size
+
+    @property
+    def media(self) -> tuple[str, ...]:
+        """Where the video lies."""
+        return (self.video,)
 
     def post(self, given: dict[str, Any]) -> Post:
         """Give the video; see :meth:`TikTokPublishOperator.post`."""
@@ -285,6 +291,11 @@ class TikTokPublishPhotosOperator(TikTokPublishOperator):
         self.fit = fit
         self.aspect_ratio = aspect_ratio
         self.background = background
+
+    @property
+    def media(self) -> tuple[str, ...]:
+        """Where the photos lie."""
+        return as_texts("photos", self.photos)
 
     def post(self, given: dict[str, Any]) -> Post:
         """Give the carousel; see :meth:`TikTokPublishOperator.post`."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout
 
+from airflow_provider_tiktok import stats
 from airflow_provider_tiktok.api.client import DEADLINE_SECONDS
 from airflow_provider_tiktok.api.models import PublishInit
 from airflow_provider_tiktok.claim import Held
@@ -136,6 +137,7 @@ class Beginning:
         pause = self.hook.account.rate_window * random.uniform(0.5, 1.0)  # noqa: S311 - TikTok's minute slides
         log.info("Waiting %.0f s: %s", pause, error)
         time.sleep(pause)
+        stats.waited("minute", pause, self.hook.tiktok_conn_id)
 
     # --- an upload ---
 

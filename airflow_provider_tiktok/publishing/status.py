@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from airflow_provider_tiktok import stats
 from airflow_provider_tiktok.api import endpoints
 from airflow_provider_tiktok.api.endpoints import Call
 from airflow_provider_tiktok.api.models import PublishState, PublishStatus
@@ -211,6 +212,7 @@ def wait(hook: TikTokHook, publish_id: str, watch: Watch, *, timeout: float) -> 
                 log.info("Publish %s: the status cannot be asked just now: %s", publish_id, error)
                 continue
             if watch.is_over(status):
+                stats.waited("processing", watch.seconds, hook.tiktok_conn_id)
                 return status
             log.info("Publish %s: %s.", publish_id, status.status)
     raise TikTokUnfinishedError(

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_tiktok import stats
 from airflow_provider_tiktok.auth.turns import turn as turn_of_host
 from airflow_provider_tiktok.exceptions import (
     TikTokAnswerError,
@@ -197,7 +198,9 @@ def _wait_for_room(account: Account, post_mode: str, nearly: Callable[[], None])
         if seconds <= 0:
             return
         log.info("TikTok's minute is full: waiting %.1f s.", seconds)
-        time.sleep(min(seconds if seconds <= windows.lead else seconds - windows.lead, windows.minute))
+        pause = min(seconds if seconds <= windows.lead else seconds - windows.lead, windows.minute)
+        time.sleep(pause)
+        stats.waited("minute", pause, account.conn_id)
 
 
 def _look(account: Account) -> Trail | None:

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
+from airflow_provider_tiktok import stats
 from airflow_provider_tiktok.api.chunks import ChunkPlan, chunk_plans
 from airflow_provider_tiktok.api.client import Guard
 from airflow_provider_tiktok.api.models import PublishInit
@@ -120,7 +121,7 @@ class VideoUpload:
             index + 1,
         )
         with closing(Transport()) as transport:
-            return Upload(
+            end = Upload(
                 transport,
                 url,
                 plan,
@@ -130,6 +131,8 @@ class VideoUpload:
                 seal=seal,
                 sealed=start is None,
             ).send(index)
+        stats.count_uploaded(plan.size - plan.bounds(index)[0], self._hook.tiktok_conn_id)
+        return end
 
     def _uploaded(self, publish_id: str) -> int | None:
         try:

@@ -52,7 +52,7 @@ class StandaloneAirflow:
             **_settings(self.home, dags, port, log_ports),
             **environment,
         }
-        self._process: subprocess.Popen[bytes] | None = None
+        self._begun: dict[str, subprocess.Popen[bytes]] = {}
         self._client = httpx.Client(base_url=self.url, timeout=20.0, trust_env=False)
 
     @property
@@ -61,16 +61,7 @@ class StandaloneAirflow:
         return self.home / "standalone.log"
 
     def __enter__(self) -> Self:
-        with self.log.open("wb") as output:
-            # a session of its own: Ctrl-C in the terminal is for us, and we end Airflow in order
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "airflow", "standalone"],
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._begin("standalone", "standalone")
         return self
 
     def __exit__(
@@ -91,8 +82,9 @@ class StandaloneAirflow:
         """
         until = time.monotonic() + READY_SECONDS
         while missing := self._missing(dag_id):
-            if self._process is None or self._process.poll() is not None:
-                raise AirflowError("airflow standalone has ended")
+            for name, process in self._begun.items():
+                if process.poll() is not None:
+                    raise AirflowError(f"airflow {name} has ended")
             if time.monotonic() > until:
                 raise AirflowError(f"Airflow was not ready after {READY_SECONDS:.0f} s: {missing}")
             yield missing
@@ -161,18 +153,38 @@ class StandaloneAirflow:
             return ""
         return f"DAG {dag_id}"
 
-    def _processes(self) -> Iterator[psutil.Process]:
+    def _begin(self, name: str, *arguments: str, **environment: str) -> None:
         """
-        Find every process of this Airflow: all that are in the session which :meth:`__enter__` began.
+        Begin a program of Airflow's.
+
+        :param name: to know it by
+        :param arguments: such as ``standalone``
+        :param environment: more than all of them have
+        """
+        with self.log.open("ab") as output:
+            # a session of its own: Ctrl-C in the terminal is for us, and we end Airflow in order
+            self._begun[name] = subprocess.Popen(  # noqa: S603 - the program is this Python
+                [sys.executable, "-m", "airflow", *arguments],
+                env={**self._environment, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _processes(self, *names: str) -> Iterator[psutil.Process]:
+        """
+        Find every process of this Airflow: all that are in the sessions which :meth:`_begin` began.
 
         Not by their environment, which Airflow's servers and workers overwrite when they rename themselves,
         nor by their parents, whom some outlive.
+
+        :param names: of programs; none = of all
         """
-        if self._process is None:
-            return
+        sessions = {self._begun[name].pid for name in names or self._begun}
         for process in psutil.process_iter():
             with suppress(psutil.Error, ProcessLookupError):
-                if os.getsid(process.pid) == self._process.pid:
+                if os.getsid(process.pid) in sessions:
                     yield process
 
 

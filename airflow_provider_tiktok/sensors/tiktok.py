@@ -17,6 +17,8 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
+from airflow_provider_tiktok import telling
+from airflow_provider_tiktok.links.tiktok import LINKS
 from airflow_provider_tiktok.publishing.arguments import as_bool, as_seconds
 
 # What it takes to ask TikTok is imported when it is asked: DAG files import this module every few seconds.
@@ -59,6 +61,7 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
         "deferrable",
         "tiktok_conn_id",
     )
+    operator_extra_links = LINKS
     ui_color = "#d8f6f5"
     _watch: Watch | None = None
     _cleared = False
@@ -128,6 +131,7 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
                 **self._finish_line(),
             ),
             method_name="execute_complete",
+            kwargs={"waits": telling.began_waiting("processing")},
             timeout=timedelta(seconds=self.timeout),
         )
 
@@ -156,7 +160,8 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
         if not watch.is_over(status):
             self._clear(publish_id, status)
             return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=self._result(publish_id, status))
+        telling.tell_waited(self, telling.began_waiting("processing", ago=watch.seconds))
+        return PokeReturnValue(is_done=True, xcom_value=self._result(context, publish_id, status))
 
     def _clear(self, publish_id: str, status: PublishStatus) -> None:
         """Take away what was staged for a publish that has ended, though more is waited for."""
@@ -168,29 +173,40 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
             release(self.hook, publish_id)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume as in Airflow 3: Airflow 2 knows no never_fail here, and retries a sensor that timed out."""
+        """
+        Resume as in Airflow 3.1: Airflow 2 and 3.0 know no never_fail here.
+
+        Airflow 2 retries a sensor that timed out, and 3.0 fails it although it is to fail softly.
+        """
         try:
             return super().resume_execution(next_method, next_kwargs, context)
-        except (AirflowSkipException, AirflowSensorTimeout):
+        except AirflowSkipException:
             raise
         except AirflowException as error:
-            if self.never_fail:
-                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+            if self.never_fail or (self.soft_fail and isinstance(error, AirflowSensorTimeout)):
+                option = "never_fail" if self.never_fail else "soft_fail"
+                raise AirflowSkipException(f"Skipping due to {option} is set to True.") from error
+            if isinstance(error, AirflowSensorTimeout):
+                raise
             if next_method != "execute_complete" and "timeout" in str(error):
                 raise AirflowSensorTimeout(str(error)) from error
             raise
 
-    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: Any = None, waits: Any = None) -> dict[str, Any]:
         """Take up what the trigger told."""
         from airflow_provider_tiktok.publishing.events import read_event
 
-        return self._result(*read_event(event))
+        telling.tell_waited(self, waits)
+        return self._result(context, *read_event(event))
 
-    def _result(self, publish_id: str, status: PublishStatus) -> dict[str, Any]:
+    @telling.counts_failures
+    def _result(self, context: Context, publish_id: str, status: PublishStatus) -> dict[str, Any]:
         from airflow_provider_tiktok.publishing.result import publish_result
 
         try:
-            return publish_result(self.hook, publish_id, status)
+            result = publish_result(self.hook, publish_id, status)
+            telling.tell_ended(self, context, result)
+            return result
         finally:
             self.hook.close()
 

@@ -45,6 +45,35 @@ def test_at_most_two_chunks_are_in_memory(target: int) -> None:
         ahead.close()
 
 
+@pytest.mark.parametrize("piece", [1, 3, 7, 10, 16, 35, 100])
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_pieces_pass_over_the_borders_of_ranges(
+    piece: int, index: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is read at once: each range gets its own bytes, and a store is asked no more than need be."""
+    monkeypatch.setattr(pieces_module, "PIECE", piece)
+    monkeypatch.setattr(pieces_module, "SEND_SIZE", 4)
+    data, reads = bytes(range(35)), []
+
+    class Counting:
+        size = len(data)
+
+        def read(self, start: int, length: int) -> bytes:
+            reads.append(start)
+            return data[start : start + length]
+
+    plan = ChunkPlan(35, 10, 3)
+    ahead = pieces_module.ReadAhead(Counting(), plan, index)
+    try:
+        for each in range(index, plan.count):
+            first, stop = plan.bounds(each)
+            assert b"".join(ahead.range(each)) == data[first:stop]
+            assert ahead.index == each + 1
+    finally:
+        ahead.close()
+    assert len(reads) == -(-(35 - 10 * index) // piece)
+
+
 def test_progress_lines_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few a minute, however slow or fast the upload; none in a short one."""
     now = [0.0]

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_tiktok.api import pieces
 from airflow_provider_tiktok.api import transport as transport_module
 from airflow_provider_tiktok.api import upload as upload_module
 from airflow_provider_tiktok.api.chunks import ChunkPlan
@@ -352,17 +353,23 @@ def test_error_of_the_media_comes_as_it_is(error: Exception, at: int, pauses: li
     assert readers() == []
 
 
-def test_media_that_fails_while_the_last_range_is_in_doubt(pauses: list[float]) -> None:
+def test_media_that_fails_while_the_last_range_is_in_doubt(
+    pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The first sending of it may have arrived: a new init, which a raised error leads to, may post twice."""
-    source = Broken(30, TikTokMediaReadError("disk"), good_reads=3)
+    monkeypatch.setattr(pieces, "PIECE", 10)
+    source = Broken(30, TikTokMediaReadError("disk"), good_reads=4)
     upload = make(Scripted(206, 206, 503), source=source)
     assert upload.send() is UploadEnd.ASK_STATUS
     assert upload.send(PLAN.last) is UploadEnd.ASK_STATUS
 
 
 @pytest.mark.parametrize("short", [0, 3, 50])
-def test_media_that_gives_another_number_of_bytes(short: int, pauses: list[float]) -> None:
+def test_media_that_gives_another_number_of_bytes(
+    short: int, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A file that is cut while it is read must not shift what is sent, nor hang the upload."""
+    monkeypatch.setattr(pieces, "PIECE", 10)
 
     class Odd(Bytes):
         def read(self, start: int, length: int) -> bytes:

@@ -26,6 +26,7 @@ from typing import Any, TextIO
 import httpx
 import pytest
 
+from airflow_provider_tiktok.auth import flight as flight_module
 from airflow_provider_tiktok.auth import keeper as keeper_module
 from airflow_provider_tiktok.auth.account import Account, Seed
 from airflow_provider_tiktok.auth.grant import State, read_back, written
@@ -460,6 +461,23 @@ class TestOnAirflow30To32:
         monkeypatch.setattr(keeper_module, "two_may_ask", lambda: False)
         put(variables, **due())
         assert await make().atoken() == "act.due"
+
+    def test_a_call_that_blocks_an_event_loop_needs_no_loop(
+        self, make: Make, variables: Variables, endpoint: TokenEndpoint, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As in a notebook, where ``dag.test()`` runs in one: it would wait for itself, for ever."""
+        monkeypatch.setattr(keeper_module, "two_may_ask", lambda: False)
+        monkeypatch.setattr(flight_module, "two_may_ask", lambda: False)
+        put(variables)
+        got: list[str] = []
+
+        async def cell() -> None:
+            got.append(make().token())
+
+        notebook = threading.Thread(target=lambda: asyncio.run(cell()), daemon=True)
+        notebook.start()
+        notebook.join(10)
+        assert got == ["act.stored"]
 
 
 class TestATokenThatTikTokRefuses:

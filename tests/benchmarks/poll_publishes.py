@@ -17,6 +17,7 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from airflow_provider_tiktok.api import endpoints
 from airflow_provider_tiktok.api.client import Client, Policy
 from airflow_provider_tiktok.api.models import FileUpload
 from airflow_provider_tiktok.sandbox.server import Sandbox
+from tests.benchmarks.figures import Figure, shown
 from tests.benchmarks.triggerer import Triggerer
 
 ACCOUNTS, PUBLISHES = 50, 1000
@@ -36,6 +38,16 @@ MAKING_SECONDS = 4.0
 OURS = "airflow_provider_tiktok.triggers.tiktok.TikTokPublishStatusTrigger"
 PLAIN = "tests.benchmarks.plain_trigger.PlainTrigger"
 SLEEPING = "tests.benchmarks.plain_trigger.SleepingTrigger"
+
+
+#: What is wanted of which of the figures below.
+FIGURES = (
+    ("CPU in the first minute", "startup_cpu", 100, "% of a core", 15.0),
+    ("CPU after it", "cpu", 100, "% of a core", 15.0),
+    ("memory a publish", "memory", 1, "KB", 30.0),
+    ("warnings of a blocked loop", "blocked", 1, "", 1.0),
+    ("questions answered 429", "refused", 1, "", 1.0),
+)
 
 
 @dataclass(frozen=True)
@@ -147,13 +159,21 @@ def table(ours: Figures, plain: Figures, sleeping: Figures, seconds: float) -> T
     return shown
 
 
+def figures(seconds: float = 180.0) -> Iterator[Figure]:
+    """Measure, and give each figure with its baseline."""
+    ours, plain, sleeping = (measured(each, seconds) for each in (OURS, PLAIN, SLEEPING))
+    Console(width=120).print(table(ours, plain, sleeping, seconds))
+    what = f"wait for {PUBLISHES} publishes, beside a plain trigger"
+    for name, field, factor, unit, goal in FIGURES:
+        mine, other = (getattr(each, field) * factor for each in (ours, plain))
+        yield Figure(f"{what}: {name}", mine, other, unit, below=goal)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=180.0)
-    seconds = parser.parse_args().seconds
-    ours, plain, sleeping = (measured(each, seconds) for each in (OURS, PLAIN, SLEEPING))
-    Console(width=120).print(table(ours, plain, sleeping, seconds))
+    shown(figures(parser.parse_args().seconds))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """
 What preparing a post's pictures costs beside a plain Pillow pool that only decodes, scales and encodes.
 
-``python tests/benchmarks/prepare_pictures.py`` makes 35 PNGs of 12 megapixels (noise on gradients, as a photo
+``python -m tests.benchmarks.prepare_pictures`` makes 35 PNGs of 12 megapixels (noise on gradients, as a photo
 has it), has them prepared by both on two cores, in turn and each time in a process of its own, and prints the
 medians, their ratio and the peak memory (VmHWM, of the whole process). On a machine that has other work the
 CPU times are the ones to compare. The goals are a ratio of at most 1.15
@@ -15,14 +15,23 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
+
+from tests.benchmarks.figures import Figure, shown
 
 RUNS = 3
 PICTURES, DIFFERENT = 35, 5
 SIZE = (4000, 3000)
 CORES = 2
+#: What :func:`measured` gives: its name, its unit, and what is wanted.
+COLUMNS: tuple[tuple[str, str, dict[str, float]], ...] = (
+    ("time", "s", {"at_most": 1.15}),
+    ("CPU time", "s", {}),
+    ("peak memory", "MB", {"below": 400.0}),
+)
 
 BASELINE = """
 from concurrent.futures import ThreadPoolExecutor
@@ -82,23 +91,22 @@ def measured(program: str, folder: Path) -> tuple[float, float, float]:
     return float(output[-3]), float(output[-2]), float(output[-1]) / 1024
 
 
-def main() -> None:
-    """Print the table."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        make_pictures(folder)
-        megabytes = sum(path.stat().st_size for path in folder.iterdir()) / 1024**2
-        print(f"{PICTURES} PNGs of {SIZE[0]}x{SIZE[1]}, {megabytes:.0f} MB, on {CORES} cores")
-        runs = [(measured(BASELINE, folder), measured(OURS, folder)) for _ in range(RUNS)]
-    baseline, ours = ([run[at] for run in runs] for at in (0, 1))
-    for name, each in (("plain Pillow", baseline), ("ours", ours)):
-        seconds, cpu = (statistics.median(run[at] for run in each) for at in (0, 1))
-        print(f"{name:<14} {seconds:>7.2f} s {cpu:>7.2f} CPU s {max(run[2] for run in each):>7.0f} MB")
-    for at, what in enumerate(("time", "CPU time")):
-        ratios = sorted(mine[at] / plain[at] for plain, mine in runs)
-        print(f"ratio of {what}: {statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})")
+def figures() -> Iterator[Figure]:
+    """Measure, and give each figure with its baseline."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(allowed)[:CORES])
+    try:
+        with tempfile.TemporaryDirectory() as made:
+            make_pictures(Path(made))
+            runs = [(measured(BASELINE, Path(made)), measured(OURS, Path(made))) for _ in range(RUNS)]
+    finally:
+        os.sched_setaffinity(0, allowed)
+    what = f"prepare {PICTURES} PNGs of 12 MP, beside a plain Pillow pool"
+    for at, (name, unit, goals) in enumerate(COLUMNS):
+        choose = max if name == "peak memory" else statistics.median
+        baseline, ours = (choose([run[which][at] for run in runs]) for which in (0, 1))
+        yield Figure(f"{what}: {name}", ours, baseline, unit, **goals)
 
 
 if __name__ == "__main__":
-    main()
+    shown(figures())

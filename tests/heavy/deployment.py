@@ -51,11 +51,13 @@ done
 @dataclass
 class Sensor:
     """
-    A sensor that waits.
+    A sensor that waits, or several.
 
+    :param run_ids: of its runs, one each
     :param may_fail: its account's grant has been lost
     """
 
+    run_ids: list[str]
     may_fail: bool = False
 
 
@@ -70,6 +72,7 @@ class Deployment:
     :param dag_ids: which DAGs it has to know before it is ready
     :param parallelism: tasks at a time
     :param settings: more of Airflow's environment
+    :param airflow: makes the Airflow, given DAG folder and environment
     :param knobs: of the sandbox
     """
 
@@ -83,6 +86,7 @@ class Deployment:
         dag_ids: Sequence[str] = DAG_IDS,
         parallelism: int = 24,
         settings: Mapping[str, str] = MappingProxyType({}),
+        airflow: Callable[[Path, Mapping[str, str]], StandaloneAirflow] = StandaloneAirflow,
         **knobs: Any,
     ) -> None:
         self.postgres = postgres
@@ -104,7 +108,7 @@ class Deployment:
             ),
             **settings,
         }
-        self.airflow = StandaloneAirflow(dags, environment)
+        self.airflow = airflow(dags, environment)
 
     def __enter__(self) -> Self:
         with self._stack:
@@ -149,9 +153,11 @@ class Deployment:
     ) -> None:
         """Make a Connection with a new grant, in Airflow's database, where Airflow encrypts it."""
         self.creators[conn_id] = creator
-        made = self.sandbox.connection(creator, expires_in=expires_in, **extras)
-        extra = json.dumps(made.pop("extra"))
-        body = {"connection_id": conn_id, **made, "extra": extra}
+        self.connect_as(conn_id, self.sandbox.connection(creator, expires_in=expires_in, **extras))
+
+    def connect_as(self, conn_id: str, made: dict[str, Any]) -> None:
+        """Make a Connection, given in Airflow's JSON for one."""
+        body = {"connection_id": conn_id, **made, "extra": json.dumps(made["extra"])}
         self.persist(lambda: self.airflow.ask("POST", "/api/v2/connections", body))
 
     def stored(self, conn_id: str) -> dict[str, Any]:
@@ -212,24 +218,24 @@ class Deployment:
         return max(datetime.fromisoformat(task["end_date"]).timestamp() for task in tasks)
 
     @contextmanager
-    def waiting_sensor(self, conn_id: str, poll_interval: float = 3.0) -> Iterator[Sensor]:
-        """Have a deferred sensor poll all the time, and succeed at the end."""
-        creator = self.sandbox.creator(self.creators[conn_id]).username
-        publish = self.begin_publish(creator)
+    def waiting_sensor(self, conn_id: str, poll_interval: float = 3.0, count: int = 1) -> Iterator[Sensor]:
+        """Have a deferred sensor, or several, poll for a publish all the time, and succeed at the end."""
+        publish = self.begin_publish(self.sandbox.creator(self.creators[conn_id]).username)
         conf = {"publish_id": publish.publish_id, "conn_id": conn_id, "poll_interval": poll_interval}
-        run_id = self.start("heavy_wait", **conf)
+        run_ids = [self.start("heavy_wait", **conf) for _ in range(count)]
 
         def states() -> list[tuple[str, int]]:
-            return [(task["state"], task["try_number"]) for task in self.tasks("heavy_wait", run_id, "wait")]
+            tasks = (task for run_id in run_ids for task in self.tasks("heavy_wait", run_id, "wait"))
+            return [(task["state"], task["try_number"]) for task in tasks]
 
-        self.until(lambda: states() == [("deferred", 1)] or None, 90, "the sensor to defer")
-        sensor = Sensor()
+        self.until(lambda: states() == [("deferred", 1)] * count or None, 90, "the sensors to defer")
+        sensor = Sensor(run_ids)
         yield sensor
         if not sensor.may_fail:
-            assert states() == [("deferred", 1)], "the sensor has waited all the time"
+            assert states() == [("deferred", 1)] * count, "the sensors have waited all the time"
         self.end_publish(publish)
-        state = self.finished("heavy_wait", run_id, 90)
-        assert sensor.may_fail or (state == "success" and states() == [("success", 1)])
+        ends = {self.finished("heavy_wait", run_id, 90) for run_id in run_ids}
+        assert sensor.may_fail or (ends == {"success"} and states() == [("success", 1)] * count)
 
     @staticmethod
     def until(look: Callable[[], T | None], seconds: float, what: str) -> T:

@@ -7,15 +7,17 @@ import logging
 import random
 import struct
 from collections.abc import Iterator
+from enum import Flag, IntFlag
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_tiktok.exceptions import TikTokMediaError, TikTokMediaReadError
-from airflow_provider_tiktok.media.header import VideoFacts, read_facts
+from airflow_provider_tiktok.media.header import VideoFacts, _is_still, read_facts
 from airflow_provider_tiktok.media.header_file import HeaderFile, first_pictures
 from airflow_provider_tiktok.media.s3 import AwsLogin, S3Object
 from tests.media.clips import Bytes, Counted, Store, clip, sound_alone, ten_minutes, with_hole
@@ -130,6 +132,14 @@ class TestWhatIsTold:
         data = clip()
         facts = facts_of(data.replace(b"avc1", b"zzz1", 2))
         assert (facts.codec, facts.frame_rate) == ("", 30.0)
+
+    @pytest.mark.parametrize("kind", [Flag, IntFlag])
+    def test_a_still_is_told_whatever_pyav_calls_it(self, kind: type[Flag]) -> None:
+        """A plain flag up to PyAV 17, which is no number; nothing at all in 12."""
+        disposition = kind("Disposition", {"default": 1, "attached_pic": 0x400})
+        assert _is_still(SimpleNamespace(disposition=disposition(0x401)))
+        assert not _is_still(SimpleNamespace(disposition=disposition(1)))
+        assert not _is_still(SimpleNamespace())
 
     def test_a_title_in_another_encoding_is_no_fault(self) -> None:
         path_to_title = clip().replace(b"Lavf", b"\xff\xfe\xe4\xf6")

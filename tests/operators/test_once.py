@@ -555,7 +555,7 @@ class TestLimits:
             made.resume_execution(
                 "execute_released", {**first.value.kwargs, "event": event}, context_of(FakeTi())
             )
-        assert first.value.kwargs == second.value.kwargs
+        assert first.value.kwargs["place"] == second.value.kwargs["place"]
 
     @pytest.mark.parametrize("map_index", [-1, 0, 1])
     def test_who_may_have_company_asks_first(

@@ -591,6 +591,7 @@ class TestDryRun:
             run(operator(video, dry_run=True, **DIRECT))
 
 
+PROFILE = "https://www.tiktok.com/@alice"
 RESULT_KEYS = {"publish_id", "status", "post_ids", "post_url"}
 
 
@@ -602,6 +603,7 @@ class TestWaits:
         publish_id = run(operator(video, wait_for_completion=True, **DIRECT), ti)
         (post,) = tiktok.posts
         assert ti.xcoms == {
+            "creator_profile": PROFILE,
             "publish_id": publish_id,
             "publish_status": {
                 "publish_id": publish_id,
@@ -649,17 +651,21 @@ class TestWaits:
             "execute_complete",
             timedelta(hours=24),
         )
-        assert ti.xcoms == {"publish_id": tiktok.publishes[0].publish_id}, "to be seen while it is waited for"
+        profile = {"creator_profile": PROFILE} if options is DIRECT else {}
+        pushed = {"publish_id": tiktok.publishes[0].publish_id, **profile}
+        assert ti.xcoms == pushed, "to be seen while it is waited for"
         event = await first_event(deferred.value.trigger)
         assert resume(operator(video, **options), event, ti) == ti.xcoms["publish_id"]
         assert set(ti.xcoms["publish_status"]) == RESULT_KEYS
         assert len(inits_of(tiktok)) == 1
 
-    def test_without_waiting_nothing_is_pushed(self, tiktok: Sandbox, connect: Connect, video: Path) -> None:
+    def test_without_waiting_only_the_profile_is_pushed(
+        self, tiktok: Sandbox, connect: Connect, video: Path
+    ) -> None:
         connect()
         ti = FakeTi()
         run(operator(video, deferrable=True, **DIRECT), ti)
-        assert ti.xcoms == {}
+        assert ti.xcoms == {"creator_profile": PROFILE}
 
     @pytest.mark.parametrize(
         "fault",

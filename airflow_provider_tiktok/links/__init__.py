@@ -1,0 +1,3 @@
+"""The buttons on a task's page."""
+
+from __future__ import annotations

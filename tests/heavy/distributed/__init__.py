@@ -1,0 +1,1 @@
+"""Airflow as larger companies run it: CeleryExecutor on Redis, and two of each that works off tasks."""

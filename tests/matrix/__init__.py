@@ -1,0 +1,1 @@
+"""Tests of the built wheel, with every Airflow and Python."""
