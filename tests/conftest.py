@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator  # noqa: E402 - Airflow must not 
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
+import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 
 from airflow_provider_tiktok.publishing.budget import _budgets  # noqa: E402
@@ -29,6 +30,11 @@ from tests.buckets import Bucket  # noqa: E402
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--brief", action="store_true", help="of the heavy proofs' rounds, a part: what CI runs")
+
+
+# how long an example takes says more of the machine's other work than of ours
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

@@ -82,3 +82,5 @@ def test_coverage_is_measured_in_branches() -> None:
     assert coverage["run"]["source"] == ["airflow_provider_tiktok"]
     assert coverage["report"]["fail_under"] >= 95
     assert "omit" not in coverage["run"]
+    left_out = {Path(each).name for each in coverage["report"]["omit"]}
+    assert left_out == {"bucket.py", "demo.py", "standalone.py"}, "what only the demo runs, and nothing else"
