@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -180,4 +181,5 @@ def test_airflows_own_manager_takes_it(caplog: pytest.LogCaptureFixture) -> None
         "tiktok_conn_id",
     )
     assert "tiktok" in manager.field_behaviours
-    assert not [record for record in caplog.records if "tiktok" in record.getMessage().lower()]
+    told = [each for each in caplog.records if each.levelno >= logging.WARNING]  # 3.0 tells that it lacks Flask
+    assert not [record for record in told if "tiktok" in record.getMessage().lower()]
