@@ -141,6 +141,7 @@ _STEPS = {
     # what any hook pays for; on Airflow 2 that is much
     "airflow's hooks": "from airflow.providers.common.compat.sdk import BaseHook, Variable; "
     "BaseHook.get_connection; Variable.get; import airflow.providers.common.compat.connection",
+    "httpx": "import httpx",  # which loads click, where Airflow 3.0 has not
     "triggers.tiktok": f"import {PACKAGE}.triggers.tiktok",
 }
 
