@@ -133,21 +133,21 @@ def _is_ours(task: Any) -> bool:
     return type(task).__module__.startswith("airflow_provider_tiktok.")
 
 
-def test_the_token_store(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_token_store(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     """Against a real client and a stand-in of AWS; values of the size that a grant has."""
-    moto = pytest.importorskip("moto")
     monkeypatch.setitem(sys.modules, "my_company_airflow", types.ModuleType("my_company_airflow"))
     vars(sys.modules["my_company_airflow"]).update(_loaded(_the("Where the grant lives")))
     monkeypatch.setenv("AIRFLOW__TIKTOK__TOKEN_STORE", "my_company_airflow.ParameterStore")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    with moto.mock_aws():
-        store = configured_store()
-        assert store.load("tiktok_default") is None
-        for text in ("a" * 1500, "b" * 1500):
-            store.save("tiktok_default", text)
-            assert configured_store().load("tiktok_default") == text
+    # not by moto within this process, which would empty what others have there
+    monkeypatch.setenv("AWS_ENDPOINT_URL", bucket.endpoint)
+    store = configured_store()
+    assert store.load("tiktok_default") is None
+    for text in ("a" * 1500, "b" * 1500):
+        store.save("tiktok_default", text)
+        assert configured_store().load("tiktok_default") == text
 
 
 def test_a_test_with_the_local_tiktok(
