@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_tiktok.auth.flight import beside
+from airflow_provider_tiktok.auth.flight import beside, two_may_ask
 from airflow_provider_tiktok.exceptions import (
     TikTokCapError,
     TikTokError,
@@ -117,7 +117,8 @@ class Dispatcher:
 
     async def _next(self) -> None:
         trail = await self._look()
-        if self._freshening is None or self._freshening.done():
+        # where only one thread may ask Airflow, the trail would have to wait for it
+        if two_may_ask() and (self._freshening is None or self._freshening.done()):
             self._freshening = asyncio.ensure_future(self._freshen())
         now = time.time()
         match self._queue.step(trail, now):

@@ -67,7 +67,8 @@ two_may_ask = keeper_module.two_may_ask
 def masked(monkeypatch: pytest.MonkeyPatch, quick: None) -> list[str]:
     """What was given to Airflow's log masker; and this Airflow is one whose tasks need not wait."""
     got: list[str] = []
-    monkeypatch.setattr(keeper_module, "two_may_ask", lambda: True)
+    for module in (keeper_module, flight_module):
+        monkeypatch.setattr(module, "two_may_ask", lambda: True)
     monkeypatch.setattr(keeper_module, "mask_secret", got.append)
     return got
 

@@ -43,15 +43,15 @@ class PublishVideo(TikTokPublishVideoOperator):
         """Publish."""
         return struck(self.case, context, "", lambda: super(PublishVideo, self).execute(context))
 
-    def execute_released(self, context: Any, event: Any = None, place: Any = None) -> Any:
+    def execute_released(self, context: Any, event: Any = None, **given: Any) -> Any:
         """Go on where the account's queue has let it go."""
         resume = super().execute_released
-        return struck(self.case, context, "released: ", lambda: resume(context, event, place))
+        return struck(self.case, context, "released: ", lambda: resume(context, event, **given))
 
-    def execute_complete(self, context: Any, event: Any = None) -> Any:
+    def execute_complete(self, context: Any, event: Any = None, **given: Any) -> Any:
         """Go on after a deferral."""
         resume = super().execute_complete
-        return struck(self.case, context, "resumed: ", lambda: resume(context, event))
+        return struck(self.case, context, "resumed: ", lambda: resume(context, event, **given))
 
 
 class PublishPhotos(TikTokPublishPhotosOperator):
