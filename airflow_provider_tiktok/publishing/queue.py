@@ -22,7 +22,7 @@ from airflow_provider_tiktok.publishing.trail import Trail
 READY_SECONDS = 5.0
 #: Nor while its neighbours arrive: until none has come for a while, or so many have come after it that hardly
 #: one will come that is before it; but not for longer than this.
-COLLECT_SECONDS, QUIET_SECONDS, FOLLOWERS = 12.0, 3.0, 5
+COLLECT_SECONDS, QUIET_SECONDS, FOLLOWERS = 12.0, 3.0, 8
 #: Released and not yet answered, at most.
 MOST_UNDERWAY = 5
 #: After so long a released task is not waited for; twice as long each time, since workers may be rare.

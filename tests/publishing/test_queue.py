@@ -17,6 +17,7 @@ from airflow_provider_tiktok.publishing.queue import (
     FOLLOWERS,
     LOST_SECONDS,
     MOST_UNDERWAY,
+    QUIET_SECONDS,
     READY_SECONDS,
     Fail,
     Pause,
@@ -226,10 +227,10 @@ class TestRelease:
     def test_not_once_many_have_come_after_it(self) -> None:
         """A backlog arrives in order, more or less, and may take minutes to be complete."""
         few, many = (
-            filled(waiter(0), *[waiter(index, BEGAN + index) for index in range(1, 1 + number)])
+            filled(waiter(0), *[waiter(index, BEGAN + index / 2) for index in range(1, 1 + number)])
             for number in (FOLLOWERS - 1, FOLLOWERS)
         )
-        assert few.step(Trail(), BEGAN + 5.0) == Pause(BEGAN + 7.0)
+        assert few.step(Trail(), BEGAN + 5.0) == Pause(BEGAN + (FOLLOWERS - 1) / 2 + QUIET_SECONDS)
         assert many.step(Trail(), BEGAN + 5.0) == Release(many.waiters[0])
 
     def test_the_more_often_it_was_tried_the_later(self) -> None:
