@@ -20,9 +20,8 @@ from airflow_provider_tiktok.publishing.trail import Trail
 
 #: A task is not released before it has waited this long: no trigger may fire in its first seconds.
 READY_SECONDS = 5.0
-#: Nor while its neighbours arrive: until none has come for a while, or so many have come after it that hardly
-#: one will come that is before it; but not for longer than this.
-COLLECT_SECONDS, QUIET_SECONDS, FOLLOWERS = 12.0, 3.0, 8
+#: Nor while its neighbours arrive: until none has come for a while, but not for longer than this.
+COLLECT_SECONDS, QUIET_SECONDS = 12.0, 3.0
 #: Released and not yet answered, at most.
 MOST_UNDERWAY = 5
 #: After so long a released task is not waited for; twice as long each time, since workers may be rare.
@@ -232,8 +231,7 @@ class Queue:
 
     def _ready_at(self, head: Waiter) -> float:
         quiet_at = min(head.came + COLLECT_SECONDS, self._came_at + QUIET_SECONDS)
-        followed = sum(each.came > head.came for each in self._waiters) >= FOLLOWERS
-        return max(head.ready_at, 0.0 if followed else quiet_at, self._last.at + self.windows.spacing)
+        return max(head.ready_at, quiet_at, self._last.at + self.windows.spacing)
 
     def _room_at(self, trail: Trail, now: float) -> float:
         lead = self.windows.lead

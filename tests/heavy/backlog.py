@@ -6,6 +6,7 @@ import csv
 import os
 import re
 import time
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,22 +73,14 @@ class Run:
         """Seconds from the start to the first init."""
         return self.inits[0].time - self.began
 
-    def raced(self, accounts: list[str]) -> set[str]:
-        """Give the titles of tasks that Airflow has failed itself, and tried again: they lose their place."""
-        count = len(accounts)
-        return {
-            expected(accounts[number % count])[number // count]
-            for number in (task["map_index"] for task in self.tasks if task["try_number"] > 1)
-        }
-
-    def is_in_order(self, creator: str, accounts: list[str]) -> bool:
-        """Whether an account's posts were begun in order, but for those."""
-        raced = self.raced(accounts)
-        begun, wanted = (
-            [each for each in titles if each not in raced]
-            for titles in (self.titles(creator), expected(creator))
-        )
-        return begun == wanted
+    def displaced(self, creator: str) -> int:
+        """Count the posts of an account that would have to be left out for the others to be in order."""
+        ends: list[str] = []  # of the rows in order that were found, by their lengths
+        titles = self.titles(creator)
+        for title in titles:
+            place = bisect_left(ends, title)
+            ends[place : place + 1] = [title]
+        return len(titles) - len(ends)
 
     def titles(self, creator: str) -> list[str]:
         """Give what was begun for an account, in order."""
@@ -168,7 +161,7 @@ COLUMNS = (
 
 def row(kind: str, run: Run, accounts: list[str]) -> list[str]:
     """Give a run's figures, as a table's row."""
-    in_order = sum(run.is_in_order(name, accounts) for name in accounts)
+    in_order = sum(not run.displaced(name) for name in accounts)
     failed = sum(task["state"] != "success" for task in run.tasks)
     figures = (len(run.posts), sum(count > 1 for count in run.posts.values()), in_order, failed)
     figures += (run.retries, run.races, len(run.inits), run.refused)

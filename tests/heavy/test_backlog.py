@@ -46,7 +46,8 @@ def test_a_backlog_is_drained_in_order_at_tiktoks_pace(deployment: Deployment, t
     table.add_row(*row("with limits", run, accounts))
     assert run.state == "success"
     assert dict(run.posts) == dict.fromkeys((title for name in accounts for title in expected(name)), 1)
-    assert all(run.is_in_order(name, accounts) for name in accounts)
+    # a task that Airflow has failed itself, and tries again, loses its place, and so may the one behind it
+    assert sum(run.displaced(name) for name in accounts) <= 2 * run.races
     assert run.retries <= run.races, "no retry but where Airflow has started a task twice"
     assert run.refused < 0.05 * len(run.inits)
     assert deployment.sandbox.violations == []

@@ -14,10 +14,8 @@ from airflow_provider_tiktok.exceptions import TikTokCapError, TikTokConsentErro
 from airflow_provider_tiktok.publishing.pace import OK, Limit, Place, Windows
 from airflow_provider_tiktok.publishing.queue import (
     COLLECT_SECONDS,
-    FOLLOWERS,
     LOST_SECONDS,
     MOST_UNDERWAY,
-    QUIET_SECONDS,
     READY_SECONDS,
     Fail,
     Pause,
@@ -223,15 +221,6 @@ class TestRelease:
         head = queue.waiters[0]
         assert queue.step(Trail(), head.came + 2.9) != Release(head)
         assert queue.step(Trail(), head.came + 12.0) == Release(head)
-
-    def test_not_once_many_have_come_after_it(self) -> None:
-        """A backlog arrives in order, more or less, and may take minutes to be complete."""
-        few, many = (
-            filled(waiter(0), *[waiter(index, BEGAN + index / 2) for index in range(1, 1 + number)])
-            for number in (FOLLOWERS - 1, FOLLOWERS)
-        )
-        assert few.step(Trail(), BEGAN + 5.0) == Pause(BEGAN + (FOLLOWERS - 1) / 2 + QUIET_SECONDS)
-        assert many.step(Trail(), BEGAN + 5.0) == Release(many.waiters[0])
 
     def test_the_more_often_it_was_tried_the_later(self) -> None:
         steps = [filled(waiter(1, tries=tries)).step(Trail(), BEGAN) for tries in range(3)]
