@@ -63,7 +63,7 @@ def _fault() -> str:
     except Exception as error:  # each driver raises something of its own
         try:
             tables = inspect(settings.engine).get_table_names()
-        except Exception:
+        except Exception:  # whatever it raises: a database that cannot be looked at does not answer
             return f"it does not answer ({type(error).__name__})"
         return "it is not migrated to this Airflow" if tables else "it is empty (airflow db migrate fills it)"
     return ""
