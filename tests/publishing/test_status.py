@@ -121,10 +121,13 @@ class TestWatch:
 
 
 class TestInATask:
+    #: A machine that stands still for a tenth of a minute, the margin of the pace, makes TikTok say 429.
+    MINUTE = 10.0
+
     @pytest.fixture
     def publish_id(self, tiktok: Sandbox, connect: Callable[..., Any]) -> str:
         """A publish whose bytes never come."""
-        connect(rate_window=1.0)
+        connect(rate_window=self.MINUTE)
         hook = TikTokHook()
         try:
             return hook.call(endpoints.inbox_init(FileUpload(1000, 1000, 1))).publish_id
@@ -134,8 +137,8 @@ class TestInATask:
     def test_threads_share_the_pace(
         self, tiktok: Sandbox, publish_id: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Twelve that would ask 240 times a minute between them; a minute is a second here."""
-        tiktok.knobs.minute = 1.0
+        """Twelve that would ask 2,400 times a minute between them; a minute is ten seconds here."""
+        tiktok.knobs.minute = self.MINUTE
         monkeypatch.setattr(module, "FIRST_PAUSE", 0.05)
         monkeypatch.setattr(module, "SHORTEST_PAUSE", 0.05)
 
@@ -143,7 +146,7 @@ class TestInATask:
             hook = TikTokHook()
             try:
                 with pytest.raises(errors.TikTokUnfinishedError):
-                    wait(hook, publish_id, Watch(0.05), timeout=3.0)
+                    wait(hook, publish_id, Watch(0.05), timeout=1.5 * self.MINUTE)
             finally:
                 hook.close()
 
@@ -154,7 +157,7 @@ class TestInATask:
             each.join()
         polls = [each for each in tiktok.requests if each.endpoint == "status"]
         assert {each.status for each in polls} == {200}
-        assert len(polls) <= 4 * MOST
+        assert MOST < len(polls) <= 2.5 * MOST
 
     def test_429_slows_all_of_them_down(self, tiktok: Sandbox, publish_id: str) -> None:
         hook, other = TikTokHook(), TikTokHook()
