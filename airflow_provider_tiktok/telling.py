@@ -18,17 +18,19 @@ log = logging.getLogger(__name__)
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def tell_begun(context: Any, hook: TikTokHook) -> None:
+def tell_begun(task: Any, context: Any, hook: TikTokHook) -> None:
     """
     Tell of a publish that is on its way.
 
+    :param task: an operator
     :param context: of the task
     :param hook: of the account, which may have been told who the creator is
     """
     if not hook.creator_username:
         return
+    task.profile = profile_url(hook.creator_username)
     try:
-        context["ti"].xcom_push(key=PROFILE_KEY, value=profile_url(hook.creator_username))
+        context["ti"].xcom_push(key=PROFILE_KEY, value=task.profile)
     except Exception as error:  # whatever it is: the post must not fail for a link
         log.info("The creator's profile could not be pushed (%s).", type(error).__name__)
 

@@ -24,6 +24,7 @@ WAITING_MODULES = (
     "airflow_provider_tiktok.media.readable",
     "airflow_provider_tiktok.claim",
     "airflow_provider_tiktok.publishing.begin",
+    "airflow_provider_tiktok.publishing.floor",
     "airflow_provider_tiktok.publishing.publisher",
     "airflow_provider_tiktok.publishing.sending",
     "airflow_provider_tiktok.publishing.budget",
@@ -58,7 +59,8 @@ class FakeClock:
                 monkeypatch.setattr(module, "time", self)
         trigger = importlib.import_module("airflow_provider_tiktok.triggers.tiktok")
         client = importlib.import_module("airflow_provider_tiktok.api.client")
-        for module in (trigger, client):
+        floor = importlib.import_module("airflow_provider_tiktok.publishing.floor")
+        for module in (trigger, client, floor):
             monkeypatch.setattr(module, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": self.asleep}))
         monitor = importlib.import_module("airflow_provider_tiktok.publishing.monitor")
         after = lambda one, seconds: self._turn_after(one, seconds)  # noqa: E731, PLW0108 - becomes a method

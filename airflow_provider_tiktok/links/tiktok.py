@@ -1,8 +1,10 @@
 """
 The buttons on a task's page: where its post is, and where a creator finds a draft.
 
-Airflow 2 asks for a link in its web server, Airflow 3 on the worker once the task is over; both only read
-what the task has pushed. A link never raises, and gives nothing but an ``https`` address.
+Airflow 2 asks for a link in its web server, which reads what the task has pushed. Airflow 3 asks on the
+worker, each time that the task's process ends: there the task itself knows, and an XCom that is looked for in
+vain would cost a request and leave an error in the task's log. A link never raises, and gives nothing but an
+``https`` address.
 """
 
 from __future__ import annotations
@@ -56,10 +58,10 @@ class TikTokPostLink(BaseOperatorLink):
         :param operator: the task
         :param ti_key: its instance
         """
-        ended = _ended(ti_key)
+        ended = _ended(operator, ti_key)
         if ended.get("status") == _IN_INBOX:
             return ""
-        return _https(ended.get("post_url")) or _https(_pushed(ti_key, PROFILE_KEY))
+        return _https(ended.get("post_url")) or _https(_profile(operator, ti_key))
 
 
 class TikTokInboxLink(BaseOperatorLink):
@@ -74,18 +76,33 @@ class TikTokInboxLink(BaseOperatorLink):
         :param operator: the task
         :param ti_key: its instance
         """
-        status = _ended(ti_key).get("status")
-        waits = status == _IN_INBOX if status else str(_pushed(ti_key, "return_value")).startswith(_DRAFT)
-        return INBOX_HELP if waits else ""
+        ended = _ended(operator, ti_key)
+        if status := ended.get("status"):
+            return INBOX_HELP if status == _IN_INBOX else ""
+        return INBOX_HELP if str(ended.get("publish_id")).startswith(_DRAFT) else ""
 
 
 #: What every operator and sensor here has.
 LINKS = (TikTokPostLink(), TikTokInboxLink())
 
 
-def _ended(ti_key: Any) -> Mapping[str, Any]:
-    found = (_pushed(ti_key, key) for key in STATUS_KEYS)
-    return next((each for each in found if isinstance(each, Mapping)), {})
+def _ended(operator: Any, ti_key: Any) -> Mapping[str, Any]:
+    """Give how the publish has ended, or at least which one it is."""
+    if hasattr(operator, "posted"):  # the task itself, on its worker
+        return operator.posted or {}
+    found: Any = None
+    for key in STATUS_KEYS:
+        found = _pushed(ti_key, key)
+        if isinstance(found, Mapping):
+            return found
+    return {"publish_id": found}
+
+
+def _profile(operator: Any, ti_key: Any) -> Any:
+    """Give the creator's profile; of a task that goes on in the triggerer, only if it was just told it."""
+    own = getattr(operator, "profile", "")
+    waits = hasattr(operator, "posted") and getattr(ti_key, "state", None) == "deferred"
+    return own if own or waits else _pushed(ti_key, PROFILE_KEY)
 
 
 def _pushed(ti_key: Any, key: str) -> Any:

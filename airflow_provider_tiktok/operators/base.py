@@ -74,6 +74,8 @@ class TikTokPublishOperator(BaseOperator):
     ui_color = "#d8f6f5"
     #: What was posted, once that is known.
     posted: dict[str, Any] | None = None
+    #: Of the creator, if this process was told who that is.
+    profile = ""
     _cancel: Callable[[], None] | None = None
 
     def __init__(
@@ -212,7 +214,7 @@ class TikTokPublishOperator(BaseOperator):
         from airflow_provider_tiktok.publishing.status import Watch, wait
 
         standing = publisher.stand(told)
-        telling.tell_begun(context, self.hook)
+        telling.tell_begun(self, context, self.hook)
         while waiting and standing.status is None:
             context["ti"].xcom_push(
                 key="publish_id", value=standing.publish_id

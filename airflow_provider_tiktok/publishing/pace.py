@@ -18,6 +18,7 @@ from typing import Any
 
 from airflow_provider_tiktok.api.models import PostMode
 from airflow_provider_tiktok.exceptions import CODES, Helps, TikTokError
+from airflow_provider_tiktok.publishing.identity import task_key
 
 #: Inits that TikTok takes in a minute, for each endpoint and token.
 INITS_A_MINUTE = 6
@@ -80,7 +81,7 @@ class Place:
     """
     A task's place in its account's queue; plain values, to be carried in a trigger's arguments.
 
-    :param ticket: tells it from all others
+    :param ticket: tells it from all others, and begins with what all tries of its task have in common
     :param logical_date: of its run, ISO and UTC; the run's start where it has none
     :param map_index: -1 = not mapped
     :param asked: when it first asked, seconds since 1970; kept over all returns to the queue
@@ -97,6 +98,11 @@ class Place:
     def key(self) -> tuple[int, str, int, float, str]:
         """What the queue is ordered by; whoever has tried three times in vain lets the others pass."""
         return self.tries // TRIES_AT_HEAD, self.logical_date, self.map_index, self.asked, self.ticket
+
+    @property
+    def task(self) -> str:
+        """Tell which task instance it is of, whichever try."""
+        return self.ticket.partition("-")[0]
 
     def as_dict(self) -> dict[str, Any]:
         """Give it as plain JSON, for a trigger's arguments or ``next_kwargs``."""
@@ -134,7 +140,7 @@ def new_place(context: Mapping[str, Any]) -> Place:
     )
     moment = next((each for each in moments if isinstance(each, datetime)), datetime.now(UTC))
     return Place(
-        ticket=secrets.token_hex(6),
+        ticket=f"{task_key(context).digest[:12]}-{secrets.token_hex(4)}",
         logical_date=moment.astimezone(UTC).isoformat(timespec="microseconds"),
         map_index=int(getattr(ti, "map_index", -1)),
         asked=time.time(),

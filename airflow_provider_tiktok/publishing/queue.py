@@ -96,6 +96,7 @@ Step: TypeAlias = Fail | Release | Ask | Pause
 class _Underway:
     ticket: str
     at: float
+    task: str = ""
 
 
 @dataclass
@@ -137,6 +138,8 @@ class Queue:
         :param waiter: the task
         :return: how many are before it
         """
+        # no answer will come of an earlier release: its process is gone, or Airflow never let it start
+        self._underway = [each for each in self._underway if each.task != waiter.place.task]
         before = bisect.bisect(self._waiters, waiter.place.key, key=lambda each: each.place.key)
         self._waiters.insert(before, waiter)
         self._came_at = waiter.came
@@ -161,7 +164,7 @@ class Queue:
         """
         self.leave(waiter)
         after = self._last.ticket if self._last in self._underway else ""
-        self._last = _Underway(f"{waiter.place.ticket}.{self.ticket()}", now)
+        self._last = _Underway(f"{waiter.place.ticket}.{self.ticket()}", now, waiter.place.task)
         self._underway.append(self._last)
         self.day.went()
         return Released(self._last.ticket, after)

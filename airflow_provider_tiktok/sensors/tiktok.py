@@ -63,6 +63,8 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
     )
     operator_extra_links = LINKS
     ui_color = "#d8f6f5"
+    #: How the publish has ended, once that is known.
+    posted: dict[str, Any] | None = None
     _watch: Watch | None = None
     _cleared = False
 

@@ -16,9 +16,9 @@ from airflow_provider_tiktok.exceptions import TikTokError, TikTokStoreError
 from airflow_provider_tiktok.hooks.tiktok import TikTokHook
 from airflow_provider_tiktok.publishing.dispatch import dispatcher
 from airflow_provider_tiktok.publishing.events import no_release_event, release_event
+from airflow_provider_tiktok.publishing.floor import Floor
 from airflow_provider_tiktok.publishing.pace import DEFAULT_MAX_WAIT, Place, Released
 from airflow_provider_tiktok.publishing.queue import Waiter, too_long
-from airflow_provider_tiktok.triggers.tiktok import FLOOR_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,8 @@ class TikTokPaceTrigger(BaseTrigger):
     Wait for a task's turn to post, in the order of its account's queue.
 
     All triggers of one account and post mode in one triggerer share a queue; a triggerer that starts anew
-    rebuilds it from the arguments. Fires one event, and not within its first 5 seconds.
+    rebuilds it from the arguments. Fires one event, and not within its first 5 seconds; 12
+    where many wait.
 
     :param tiktok_conn_id: Connection of type ``tiktok``
     :param ticket: as :class:`~airflow_provider_tiktok.publishing.pace.Place` says, and so the next four
@@ -92,12 +93,12 @@ class TikTokPaceTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait for the turn, then tell."""
-        began = time.monotonic()
-        try:
-            event = release_event(await self._wait())
-        except TikTokError as error:
-            event = no_release_event(self.tiktok_conn_id, error)
-        await asyncio.sleep(max(0.0, FLOOR_SECONDS - (time.monotonic() - began)))
+        with Floor() as floor:
+            try:
+                event = release_event(await self._wait())
+            except TikTokError as error:
+                event = no_release_event(self.tiktok_conn_id, error)
+            await floor.reached()
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _wait(self) -> Released:

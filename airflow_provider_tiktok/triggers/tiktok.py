@@ -12,14 +12,11 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_tiktok.exceptions import TikTokError
 from airflow_provider_tiktok.hooks.tiktok import TikTokHook
 from airflow_provider_tiktok.publishing.events import error_event, status_event
+from airflow_provider_tiktok.publishing.floor import Floor
 from airflow_provider_tiktok.publishing.monitor import Monitor
 from airflow_provider_tiktok.publishing.status import DEFAULT_POLL_INTERVAL, Watch
 
 log = logging.getLogger(__name__)
-
-#: No trigger fires before it has run this long: Airflow fails a task whose trigger fires before the scheduler
-#: has read the exit of the process that deferred (apache/airflow issues 66374, 67287, 72716; open in 3.3.2).
-FLOOR_SECONDS = 5.0
 
 
 class TikTokPublishStatusTrigger(BaseTrigger):
@@ -28,7 +25,8 @@ class TikTokPublishStatusTrigger(BaseTrigger):
 
     All triggers of one account in one triggerer share a client and the account's pace. A status that cannot
     be asked for a while (429, 5xx, no network, no metadata database) never ends the waiting: the deadline is
-    the deferral's, in Airflow's database. Fires one event, and not within its first 5 seconds.
+    the deferral's, in Airflow's database. Fires one event, and not within its first 5 seconds; 12 where
+    many wait.
 
     :param tiktok_conn_id: Connection of type ``tiktok``
     :param publish_id: from a publish operator
@@ -76,11 +74,12 @@ class TikTokPublishStatusTrigger(BaseTrigger):
             wait_for_post_id=self.wait_for_post_id,
             stuck_at=self.stuck_at,
         )
-        try:
-            event = await self._wait(watch)
-        except TikTokError as error:
-            event = error_event(self.publish_id, error)
-        await asyncio.sleep(max(0.0, FLOOR_SECONDS - watch.seconds))
+        with Floor() as floor:
+            try:
+                event = await self._wait(watch)
+            except TikTokError as error:
+                event = error_event(self.publish_id, error)
+            await floor.reached()
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _wait(self, watch: Watch) -> dict[str, Any]:

@@ -107,6 +107,67 @@ def test_a_name_cannot_leave_the_profiles_path() -> None:
     assert profile_url("../x?y#z") == "https://www.tiktok.com/@..%2Fx%3Fy%23z"
 
 
+class TestOnTheWorker:
+    """Airflow 3 asks whenever a task's process ends; each XCom that is not there is an error in its log."""
+
+    @pytest.fixture
+    def read(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """Which XComs were read; all of them are found."""
+        keys: list[str] = []
+        store = SimpleNamespace(get_value=lambda *, ti_key, key: keys.append(key) or PROFILE)  # type: ignore[func-returns-value]
+        monkeypatch.setattr(sdk, "XCom", store, raising=False)
+        return keys
+
+    def asked(self, task: Any, state: str) -> tuple[str, str]:
+        ti = SimpleNamespace(task_id="t", state=state)
+        return TikTokPostLink().get_link(task, ti_key=ti), TikTokInboxLink().get_link(task, ti_key=ti)
+
+    @pytest.mark.parametrize("kind", [TikTokPublishVideoOperator, TikTokPublishStatusSensor])
+    def test_a_task_that_defers_reads_nothing(self, read: list[str], kind: Any) -> None:
+        task = task_of(kind)
+        assert self.asked(task, "deferred") == ("", "")
+        assert read == []
+
+    def test_but_it_leads_to_the_profile_that_it_was_told(self, read: list[str]) -> None:
+        task = task_of(TikTokPublishVideoOperator)
+        task.profile = PROFILE
+        assert self.asked(task, "deferred") == (PROFILE, "")
+        assert read == []
+
+    @pytest.mark.parametrize("kind", [TikTokPublishVideoOperator, TikTokPublishStatusSensor])
+    @pytest.mark.parametrize(
+        ("posted", "expected", "reads"),
+        [
+            (status("PUBLISH_COMPLETE", POST), (POST, ""), []),
+            (status("PUBLISH_COMPLETE"), (PROFILE, ""), ["creator_profile"]),
+            (status("SEND_TO_USER_INBOX"), ("", INBOX_HELP), []),
+            ({"publish_id": "v_inbox_file~v2.1"}, (PROFILE, INBOX_HELP), ["creator_profile"]),
+        ],
+    )
+    def test_one_that_has_ended_knows(
+        self,
+        read: list[str],
+        kind: Any,
+        posted: dict[str, Any],
+        expected: tuple[str, str],
+        reads: list[str],
+    ) -> None:
+        task = task_of(kind)
+        task.posted = posted
+        assert self.asked(task, "success") == expected
+        assert read == reads
+
+    def test_one_that_failed_leads_to_the_profile(self, read: list[str]) -> None:
+        """Where its error may tell to look; an earlier process may have been told who the creator is."""
+        assert self.asked(task_of(TikTokPublishVideoOperator), "failed") == (PROFILE, "")
+        assert read == ["creator_profile"]
+
+
+def task_of(kind: Any) -> Any:
+    given = {"video": "clip.mp4", "privacy_level": "SELF_ONLY"}
+    return kind(task_id="t", **(given if kind is TikTokPublishVideoOperator else {"publish_id": "p"}))
+
+
 class TestWhatTheOperatorsPush:
     """The links read what operators push, whichever process pushes it."""
 

@@ -87,6 +87,11 @@ class TestPlace:
         texts = [new_place(self.context(logical_date=each)).logical_date for each in moments]
         assert texts == sorted(texts)
 
+    def test_all_tries_of_a_task_are_of_one_task(self) -> None:
+        """So that the queue does not wait for the answer of a try whose process is gone."""
+        places = [new_place(self.context(map_index=index)) for index in (0, 0, 1)]
+        assert places[0].task == places[1].task != places[2].task
+
     def test_tickets_differ(self) -> None:
         context = self.context(logical_date=NOON)
         assert len({new_place(context).ticket for _ in range(100)}) == 100

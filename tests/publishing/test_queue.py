@@ -250,6 +250,25 @@ class TestRelease:
         queue.step(Trail(), BEGAN + 10.0 + LOST_SECONDS)
         assert queue.underway == 3
 
+    def test_who_comes_back_is_not_waited_for(self) -> None:
+        """Airflow may fail a released task, and start it again; its place is not taken for two minutes."""
+        queue = Queue(DIRECT, REAL)
+        first, second, other = (
+            Waiter(Place(ticket, "2026", index, asked), BEGAN + asked)
+            for ticket, index, asked in (
+                ("task0-try1", 0, 0.0),
+                ("task0-try2", 0, 30.0),
+                ("task1-try1", 1, 0.0),
+            )
+        )
+        for each in (first, other):
+            queue.join(each)
+        released = queue.release(first, BEGAN + 10.0)
+        queue.join(second)
+        assert queue.underway == 0
+        assert queue.release(second, BEGAN + 40.0).after == ""
+        assert queue.release(other, BEGAN + 46.0).after != released.ticket
+
     def test_the_longer_the_rarer_workers_are(self) -> None:
         """Else a deployment without a free worker would let go the whole queue, four at a time."""
         queue = filled(*[waiter(index) for index in range(100)])

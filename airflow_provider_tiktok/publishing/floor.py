@@ -1,0 +1,43 @@
+"""
+How long a trigger runs before it fires.
+
+Airflow fails a task whose trigger fires before the scheduler has read the exit of the process that deferred
+(apache/airflow issues 66374, 67287, 72716; open in 3.3.2). The scheduler reads exits once in each of its
+loops. A loop takes a second, and up to ten on a small machine that starts or resumes a whole backlog; that
+many triggers run here is the sign of one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import TracebackType
+from typing import ClassVar, Self
+
+#: For one that runs alone; for each other one that runs in this process; at most.
+FLOOR_SECONDS, SECONDS_EACH, LONGEST_FLOOR_SECONDS = 5.0, 0.1, 12.0
+
+
+class Floor:
+    """What a trigger does in this block counts, among all triggers of ours in this process, as waiting."""
+
+    _running: ClassVar[int] = 0
+
+    def __enter__(self) -> Self:
+        Floor._running += 1
+        self._began = time.monotonic()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        Floor._running -= 1
+
+    async def reached(self) -> None:
+        """Wait until the trigger may fire."""
+        others = Floor._running - 1
+        seconds = min(LONGEST_FLOOR_SECONDS, FLOOR_SECONDS + SECONDS_EACH * others)
+        await asyncio.sleep(max(0.0, seconds - (time.monotonic() - self._began)))
