@@ -6,29 +6,28 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from airflow_provider_tiktok.links.tiktok import PROFILE_KEY, profile_url
 
-# The metrics need the table of errors, and that Airflow's: DAG files import this module every few seconds.
-if TYPE_CHECKING:
-    from airflow_provider_tiktok.hooks.tiktok import TikTokHook
-
+# The metrics are imported where they are used: they need the table of errors, and that needs Airflow's, while
+# DAG files import this module every few seconds.
 log = logging.getLogger(__name__)
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def tell_begun(task: Any, context: Any, hook: TikTokHook) -> None:
+def tell_begun(task: Any, context: Any, creator: str, *, new: bool) -> None:
     """
     Tell of a publish that is on its way.
 
     :param task: an operator
     :param context: of the task
-    :param hook: of the account, which may have been told who the creator is
+    :param creator: the name of whose account it is; empty = not known
+    :param new: whether it may be the first time that this is told
     """
-    if not hook.creator_username:
+    task.profile = profile_url(creator) if creator else ""
+    if not (new and creator):
         return
-    task.profile = profile_url(hook.creator_username)
     try:
         context["ti"].xcom_push(key=PROFILE_KEY, value=task.profile)
     except Exception as error:  # whatever it is: the post must not fail for a link

@@ -74,7 +74,7 @@ class TikTokPublishOperator(BaseOperator):
     ui_color = "#d8f6f5"
     #: What was posted, once that is known.
     posted: dict[str, Any] | None = None
-    #: Of the creator, if this process was told who that is.
+    #: Of the creator, once it is known who that is.
     profile = ""
     _cancel: Callable[[], None] | None = None
 
@@ -214,7 +214,7 @@ class TikTokPublishOperator(BaseOperator):
         from airflow_provider_tiktok.publishing.status import Watch, wait
 
         standing = publisher.stand(told)
-        telling.tell_begun(self, context, self.hook)
+        telling.tell_begun(self, context, standing.creator, new=told is None)
         while waiting and standing.status is None:
             context["ti"].xcom_push(
                 key="publish_id", value=standing.publish_id
@@ -227,7 +227,7 @@ class TikTokPublishOperator(BaseOperator):
             told = wait(self.hook, standing.publish_id, watch, timeout=waiting.timeout)
             standing = publisher.stand(told)
         if standing.status and (waiting or told):
-            result = described(self.hook, standing.publish_id, standing.status)
+            result = described(self.hook, standing.publish_id, standing.status, standing.creator)
             self._tell_ended(context, result, new=told is not None)
         else:
             telling.tell_sent(self, context, standing.publish_id, new=standing.status is None)

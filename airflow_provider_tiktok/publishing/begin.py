@@ -148,7 +148,7 @@ class Beginning:
             begun = self._begun_upload(ownership.start if self.released else lambda: None)
             if begun is None:
                 return None
-            record = self.post.planned(replace(blank, publish_id=begun.publish_id))
+            record = self._begun(blank, begun)
             ownership.offer(record, begun.upload_url)
             return Sending(self.hook, self.ledger, self.post, ownership.result).run(
                 record, begun.upload_url, 0
@@ -211,7 +211,7 @@ class Beginning:
             record = self._intend(blank, held)
             begun = self._pull_init(record, held, mine)
             mine.note(OK)
-            record = self.post.planned(replace(record, publish_id=begun.publish_id))
+            record = self._begun(record, begun)
             self._keep(record)
             return record
 
@@ -267,6 +267,10 @@ class Beginning:
                 time.sleep(pause)
             else:
                 return
+
+    def _begun(self, record: Record, begun: PublishInit) -> Record:
+        creator = self.hook.creator_username
+        return self.post.planned(replace(record, publish_id=begun.publish_id, creator=creator))
 
     def _turn(self, nearly: Callable[[], None] = lambda: None) -> AbstractContextManager[Turn]:
         released, self.released = self.released, None

@@ -56,7 +56,7 @@ class Day:
         self._lane, self._windows = lane, windows
         self._cap: Cap | None = None
         self._heard_at = 0.0
-        self._ask_at = self._asked_at = 0.0
+        self._ask_at = self._again_at = 0.0
         self._yes = False
         self._at_once = self._left = 0
 
@@ -82,7 +82,7 @@ class Day:
             self._at_once = self._left = 0
         if self._yes:
             return _GO
-        ask_at = max(self._ask_at, self._asked_at + self._windows.asking)
+        ask_at = max(self._ask_at, self._again_at)
         return _ASK if now >= ask_at else Verdict(until=ask_at)
 
     def went(self) -> None:
@@ -97,7 +97,9 @@ class Day:
         :param now: seconds since 1970
         :param underway: tasks that were released and have not been answered
         """
-        self._yes, self._ask_at, self._asked_at, self.doubted = True, 0.0, now, False
+        # each yes is for one post, of which a minute takes six: no more questions follow one another so soon
+        self._again_at = now + self._windows.spacing
+        self._yes, self._ask_at, self.doubted = True, 0.0, False
         own = self._own(trail, now)
         if not self._left and not self._unsettled_until(own, now, underway):
             self._left = self._at_once = min(_MOST_AT_ONCE, max(1, 2 * self._at_once))
@@ -115,7 +117,7 @@ class Day:
         :param now: seconds since 1970
         """
         pause = self._windows.of_day(NEXT_SECONDS if self.refused else FIRST_SECONDS)
-        self._asked_at = now
+        self._again_at = now + self._windows.asking
         self._refuse(code, trail, now, pause)
 
     def ask_later(self, at: float) -> None:

@@ -88,6 +88,7 @@ class Record:
     :param size: bytes of an upload
     :param chunk_size: bytes of each of its ranges but the last
     :param chunks: how many ranges
+    :param creator: the name of whose account it is, where TikTok was asked; at a day's cap it tells nobody
     """
 
     generation: int
@@ -105,6 +106,7 @@ class Record:
     size: int = 0
     chunk_size: int = 0
     chunks: int = 0
+    creator: str = ""
 
     @property
     def is_open(self) -> bool:

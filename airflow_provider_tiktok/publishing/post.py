@@ -98,11 +98,13 @@ class Standing:
     :param publish_id: its name
     :param began: seconds since 1970, before its init
     :param status: that ended it; None while it is on its way
+    :param creator: the name of whose account it is; empty = TikTok was not asked
     """
 
     publish_id: str
     began: float
     status: PublishStatus | None = None
+    creator: str = ""
 
     @classmethod
     def of(cls, record: Record, status: PublishStatus | None = None) -> Standing:
@@ -112,4 +114,4 @@ class Standing:
         :param record: of the publish
         :param status: that ended it
         """
-        return cls(record.publish_id, record.began, status)
+        return cls(record.publish_id, record.began, status, record.creator)

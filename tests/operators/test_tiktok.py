@@ -763,6 +763,22 @@ class TestWaits:
         assert run(task, ti) == tiktok.posts[0].publish_id, "it is over by now"
         assert len(inits_of(tiktok)) == 1
 
+    async def test_the_last_post_of_a_day_has_its_address(
+        self, tiktok: Sandbox, connect: Connect, clock: FakeClock, video: Path
+    ) -> None:
+        """From then on TikTok does not tell who the creator is; it did before the init."""
+        connect()
+        tiktok.creator("alice").post_cap = 1
+        ti, task = FakeTi(), operator(video, wait_for_completion=True, deferrable=True, **DIRECT)
+        with pytest.raises(TaskDeferred) as deferred:
+            run(task, ti)
+        event = await first_event(deferred.value.trigger)
+        again = operator(video, wait_for_completion=True, deferrable=True, **DIRECT)
+        resume(again, event, ti)
+        assert ti.xcoms["publish_status"]["post_url"].startswith(f"{PROFILE}/video/")
+        assert again.profile == PROFILE
+        assert endpoints_of(tiktok).count("creator_info") == 1
+
     @pytest.mark.parametrize("broken", [False, True], ids=["no record", "no database"])
     def test_the_result_needs_no_connection(
         self, tiktok: Sandbox, variables: FakeVariables, video: Path, *, broken: bool

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from airflow_provider_tiktok.publishing.day import Day
 from airflow_provider_tiktok.publishing.pace import LOST, OK, Limit, Windows
 from airflow_provider_tiktok.publishing.queue import Ask, Pause, Release
-from airflow_provider_tiktok.publishing.trail import Entry, Trail
+from airflow_provider_tiktok.publishing.trail import Cap, Entry, Trail
 from tests.publishing.pacing import BEGAN, DIRECT, filled, waiter
 
 REAL = Windows()
@@ -42,6 +43,16 @@ def test_one_yes_for_one_post() -> None:
     assert isinstance(queue.step(made, BEGAN + 9.0), Release)
     queue.release(queue.waiters[0], BEGAN + 9.0)
     assert isinstance(queue.step(made, BEGAN + 30.0), Pause)
+
+
+def test_after_a_yes_the_next_question_follows_soon() -> None:
+    """As its places free, a day is posted to at the minute's pace."""
+    day, made = Day(DIRECT, REAL), Trail(posted(15).entries, ((DIRECT, Cap(20, BEGAN)),))
+    assert day.verdict(made, BEGAN, 0).ask
+    day.said_yes(made, BEGAN, 0)
+    assert day.verdict(made, BEGAN, 0).go
+    day.went()
+    assert day.verdict(made, BEGAN, 1).until == BEGAN + REAL.spacing < BEGAN + REAL.asking
 
 
 def test_after_a_no() -> None:
