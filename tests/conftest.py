@@ -5,6 +5,8 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 
 _home = tempfile.mkdtemp(prefix="airflow-home-")
@@ -135,3 +137,23 @@ def bucket(_bucket: Bucket) -> Bucket:
     """An empty bucket whose objects TikTok can pull."""
     _bucket.empty()
     return _bucket
+
+
+@pytest.fixture(scope="session")
+def _migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.cli.program import environment
+
+    home = tmp_path_factory.mktemp("migrated")
+    command = [sys.executable, "-m", "airflow", "db", "migrate"]
+    subprocess.run(command, env=environment(home), check=True, capture_output=True)
+    return home
+
+
+@pytest.fixture
+def home(_migrated: Path, tmp_path: Path) -> Path:
+    """An Airflow home whose database is made, and empty."""
+    # not copied whole: airflow.cfg names the folder that it was written for
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(_migrated / "airflow.db", home)
+    return home

@@ -41,28 +41,6 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def _migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("migrated")
-    subprocess.run(
-        [sys.executable, "-m", "airflow", "db", "migrate"],
-        env=environment(home),
-        check=True,
-        capture_output=True,
-    )
-    return home
-
-
-@pytest.fixture
-def home(_migrated: Path, tmp_path: Path) -> Path:
-    """An Airflow home whose database is made, and empty."""
-    # not copied whole: airflow.cfg names the folder that it was written for
-    home = tmp_path / "home"
-    home.mkdir()
-    shutil.copy(_migrated / "airflow.db", home)
-    return home
-
-
 def written(home: Path) -> str:
     """Everything that was written below the home but the database, where secrets are encrypted."""
     files = [path for path in home.rglob("*") if path.is_file() and path.suffix not in (".db", ".cfg")]
