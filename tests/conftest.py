@@ -34,6 +34,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--brief", action="store_true", help="of the heavy proofs' rounds, a part: what CI runs")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes minutes: at the end no process waits for one that has just begun with it."""
+    items.sort(key=lambda item: item.get_closest_marker("integration") is None)
+
+
 # how long an example takes says more of the machine's other work than of ours
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
