@@ -173,7 +173,7 @@ def run_tests(session: nox.Session, airflow: Airflow, python: str) -> None:
     with log.open("w") as output:
         session.run(
             *("python", "-m", "pytest", "-p", "no:cacheprovider", "-m", "not integration and not heavy"),
-            *("-q", "-n", "2", *more, *tests),
+            *("-q", "-n", "3", *more, *tests),
             env={"TIKTOK_MATRIX_CELL": f"{airflow.version} {python}"},
             stdout=output,
             success_codes=[0, 1],
