@@ -97,7 +97,7 @@ class Day:
         :param now: seconds since 1970
         :param underway: tasks that were released and have not been answered
         """
-        # each yes is for one post, of which a minute takes six: no more questions follow one another so soon
+        # a yes is for one post, and a minute takes six: few questions can follow one another so soon
         self._again_at = now + self._windows.spacing
         self._yes, self._ask_at, self.doubted = True, 0.0, False
         own = self._own(trail, now)
