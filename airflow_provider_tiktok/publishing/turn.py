@@ -168,12 +168,16 @@ def note_gone(hook: TikTokHook, released: Released | None, post_mode: str) -> No
     """
     Tell the next task that this one leaves, so that it does not wait; nothing if its init was answered.
 
+    The next then goes, so the one before this one has to have gone first.
+
     :param hook: of the account
     :param released: what the queue gave it; None = it came without the queue
     :param post_mode: of the post
     """
     trail = _look(hook.account) if released else None
     if released and not (trail and trail.answered(released.ticket)):
+        if released.after:
+            _wait_for(hook.account, released.after, LEAVE_SECONDS)
         entry = Entry(time.time(), released.ticket, GONE, post_mode, queued=True, init=False)
         _add(hook.account, entry, None)
 

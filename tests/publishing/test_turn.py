@@ -236,6 +236,22 @@ class TestGone:
         note_gone(hook, Released("mine"), DIRECT)
         assert codes(variables) == [("mine", OK)]
 
+    def test_not_before_the_one_before_it(
+        self, hook: TikTokHook, variables: FakeVariables, clock: FakeClock
+    ) -> None:
+        """Else the next, which waits for this one only, would overtake it; nobody is waited for long."""
+        note_gone(hook, Released("mine", after="before"), DIRECT)
+        assert sum(clock.pauses) == pytest.approx(turn_module.LEAVE_SECONDS, abs=1.0)
+        assert codes(variables) == [("mine", GONE)]
+
+    def test_at_once_where_that_has_gone(
+        self, hook: TikTokHook, variables: FakeVariables, clock: FakeClock
+    ) -> None:
+        keep(variables, entry("before", -1.0))
+        note_gone(hook, Released("mine", after="before"), DIRECT)
+        assert clock.pauses == []
+        assert codes(variables)[-1] == ("mine", GONE)
+
     def test_nobody_waits_for_who_came_without_the_queue(
         self, hook: TikTokHook, variables: FakeVariables
     ) -> None:
