@@ -71,6 +71,8 @@ TESTS = (
     *("tests/test_register.py", "tests/test_secrets.py"),
 )
 DEMO_PYTHON = "3.11"
+#: What pytest ends with.
+SUMMARY = re.compile(r"\d+ (passed|failed|error).* in [\d.]+s")
 
 nox.options.default_venv_backend = "uv"
 nox.options.envdir = str(ROOT / ".nox")
@@ -179,10 +181,12 @@ def run_tests(session: nox.Session, airflow: Airflow, python: str) -> None:
             success_codes=[0, 1],
         )
     lines = log.read_text(errors="replace").splitlines()
-    found = {what: int(number) for number, what in re.findall(r"(\d+) (passed|failed|error)", lines[-1])}
+    # the last of its kind: Airflow 3.1 logs some more at its end
+    summary = next((each for each in reversed(lines) if SUMMARY.search(each)), lines[-1])
+    found = {what: int(number) for number, what in re.findall(r"(\d+) (passed|failed|error)", summary)}
     cell.said, cell.seconds = "", time.monotonic() - began
     cell.passed, cell.failed = found.get("passed", 0), found.get("failed", 0) + found.get("error", 0)
-    session.log(lines[-1])
+    session.log(summary)
     if cell.failed or not cell.passed:
         session.error("\n".join(lines[-200:]))
 
