@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler
 from queue import SimpleQueue
 from socketserver import TCPServer, ThreadingMixIn
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 from urllib.parse import urlsplit
 
 from airflow_provider_tiktok.api.oauth import Authorization, Consent, TikTokRedirectError
@@ -20,6 +20,9 @@ LOOPBACK = "127.0.0.1"
 CALLBACK_PATH = "/callback/"
 #: A browser opens connections in advance, on which nothing comes; none may hold a thread for long.
 _SILENCE_SECONDS = 10
+
+#: The page to show, and what the terminal is to be told.
+_Judged: TypeAlias = tuple[pages.Page, Consent | TikTokError | None]
 
 
 class Listener:
@@ -36,7 +39,7 @@ class Listener:
         self.outcomes: SimpleQueue[Consent | TikTokError] = SimpleQueue()
         self._ring, self.bell = socket.socketpair()
         try:
-            self._server = _Server((LOOPBACK, port), self._page)
+            self._server = _Server((LOOPBACK, port), self._judge, self._tell)
         except OSError as error:
             raise TikTokConfigError(
                 f"Port {port} of {LOOPBACK} cannot be listened on ({error.strerror}): choose another one "
@@ -74,23 +77,20 @@ class Listener:
         self._ring.close()
         self.bell.close()
 
-    def _page(self, method: str, target: str) -> pages.Page:
+    def _judge(self, method: str, target: str) -> _Judged:
         if method != "GET" or urlsplit(target).path != self.path or self._authorization is None:
-            return pages.NOT_HERE
+            return pages.NOT_HERE, None
         try:
             return self._take(self._authorization.consent(target), pages.ALLOWED)
         except TikTokRedirectError as error:
-            self._tell(error)
-            return pages.FOREIGN
+            return pages.FOREIGN, error
         except TikTokError as error:
             return self._take(error, pages.NOT_ALLOWED)
 
-    def _take(self, outcome: Consent | TikTokError, page: pages.Page) -> pages.Page:
+    def _take(self, outcome: Consent | TikTokError, page: pages.Page) -> _Judged:
         with self._lock:
             first, self._decided = not self._decided, True
-        if first:  # a browser may load the page again
-            self._tell(outcome)
-        return page
+        return page, outcome if first else None  # a browser may load the page again
 
     def _tell(self, outcome: Consent | TikTokError) -> None:
         self.outcomes.put(outcome)
@@ -104,8 +104,13 @@ class _Server(ThreadingMixIn, TCPServer):
     # several logins one after the other on a registered port; on Linux it steals no port that is listened on
     allow_reuse_address = True
 
-    def __init__(self, address: tuple[str, int], page: Callable[[str, str], pages.Page]) -> None:
-        self.page = page
+    def __init__(
+        self,
+        address: tuple[str, int],
+        judge: Callable[[str, str], _Judged],
+        tell: Callable[[Consent | TikTokError], None],
+    ) -> None:
+        self.judge, self.tell = judge, tell
         super().__init__(address, _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -118,7 +123,15 @@ class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "airflow-tiktok", ""
 
     def _answer(self) -> None:
-        page = self.server.page(self.command, self.path)
+        page, outcome = self.server.judge(self.command, self.path)
+        try:
+            self._show(page)
+        finally:
+            # only now: a login that was not allowed ends at once, and would take the page with it
+            if outcome is not None:
+                self.server.tell(outcome)
+
+    def _show(self, page: pages.Page) -> None:
         body = page.html()
         self.send_response(page.status)
         for name, value in {**pages.HEADERS, "Content-Length": str(len(body))}.items():

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from airflow_provider_tiktok.api.oauth import Authorization, Consent, TikTokRedirectError, authorization
-from airflow_provider_tiktok.cli.listener import Listener
+from airflow_provider_tiktok.cli.listener import Listener, _Handler
+from airflow_provider_tiktok.cli.pages import Page
 from airflow_provider_tiktok.exceptions import TikTokConfigError, TikTokConsentError
 
 
@@ -73,6 +74,38 @@ def test_cancel_is_told_kindly(listener: Listener, question: Authorization) -> N
     assert page.status_code == 200
     assert "Nothing was changed" in page.text
     assert isinstance(listener.outcomes.get(timeout=1), TikTokConsentError)
+
+
+def test_the_page_is_out_before_the_login_goes_on(
+    listener: Listener, question: Authorization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login that was not allowed ends at once: the creator was left with a page that never came."""
+    told: list[bool] = []
+    show = _Handler._show
+
+    def slow(handler: _Handler, page: Page) -> None:
+        time.sleep(0.3)
+        told.append(not listener.outcomes.empty())
+        show(handler, page)
+
+    monkeypatch.setattr(_Handler, "_show", slow)
+
+    assert get(listener, error="access_denied", state=question.state).status_code == 200
+    assert told == [False]
+    assert isinstance(listener.outcomes.get(timeout=1), TikTokConsentError)
+
+
+def test_a_browser_that_is_gone_has_answered_all_the_same(
+    listener: Listener, question: Authorization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(handler: _Handler, page: Page) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(_Handler, "_show", gone)
+
+    with pytest.raises(httpx.RemoteProtocolError):
+        get(listener, code="c", state=question.state)
+    assert listener.outcomes.get(timeout=1) == Consent("c")
 
 
 @pytest.mark.parametrize("path", ["/", "/callback", "/callback/x", "/favicon.ico"])
