@@ -44,11 +44,33 @@ async def test_many_at_once() -> None:
     assert len(connections.read) <= 4, "the first begins before the others have asked"
 
 
-async def test_whoever_comes_later_hears_the_latest() -> None:
+async def test_whoever_comes_later_hears_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "FRESH_SECONDS", 0.05)
     connections, readings = Connections(), Readings()
     first = await readings.account("c", lambda: connections.one("c"))
+    await asyncio.sleep(0.1)
     second = await readings.account("c", lambda: connections.one("c"))
     assert first.client_secret != second.client_secret
+
+
+async def test_whoever_comes_a_moment_later_waits_for_nobody() -> None:
+    """Of a backlog, the first in order came late: behind the readings of other accounts."""
+    connections, readings = Connections(), Readings()
+    first = await readings.account("c", lambda: connections.one("c"))
+    others = asyncio.create_task(readings.account("d", lambda: connections.one("d")))
+    await asyncio.sleep(0.001)
+    assert await readings.account("c", lambda: connections.one("c")) is first
+    assert not others.done()
+    await others
+
+
+async def test_a_reading_that_failed_is_never_young_enough() -> None:
+    connections, readings = Connections(), Readings()
+    connections.broken = True
+    with pytest.raises(TikTokStoreError):
+        await readings.account("c", lambda: connections.one("c"))
+    connections.broken = False
+    assert (await readings.account("c", lambda: connections.one("c"))).conn_id == "c"
 
 
 async def test_whoever_comes_while_it_is_read_has_it_read_again() -> None:

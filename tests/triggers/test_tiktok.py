@@ -383,8 +383,10 @@ class TestManyInOneLoop:
         publish: Callable[..., str],
         clients: list[AsyncClient],
         hurried: None,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """Whoever comes later is served by what the Connection says now."""
+        monkeypatch.setattr("airflow_provider_tiktok.auth.reading.FRESH_SECONDS", 0.0)
         publish_id = publish()
         async with TikTokHook.shared("tiktok_default") as before:
             connect("alice")
