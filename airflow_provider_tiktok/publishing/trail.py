@@ -156,7 +156,15 @@ class Trail:
 
         :param ticket: of its release
         """
-        return any(each.ticket == ticket for each in self.entries)
+        return self.answer(ticket) is not None
+
+    def answer(self, ticket: str) -> Entry | None:
+        """
+        Give what came of an init last; None = nothing is known of it.
+
+        :param ticket: of its release
+        """
+        return next((each for each in reversed(self.entries) if each.ticket == ticket), None)
 
     def room_at(self, lane: str, windows: Windows, coming: Iterable[float] = ()) -> float:
         """

@@ -23,6 +23,7 @@ from airflow_provider_tiktok.exceptions import (
     TikTokNoAnswerError,
     TikTokProtocolError,
     TikTokStoreError,
+    answer_error,
 )
 from airflow_provider_tiktok.publishing import trails
 from airflow_provider_tiktok.publishing.pace import (
@@ -130,11 +131,12 @@ def turn(
     :param released: what the queue gave it; None = it came without the queue
     :param post_mode: of the post
     :param nearly: called a few seconds before, perhaps more than once
+    :raises TikTokAnswerError: the task before this one has met a limit, and goes first once more
     """
     account = hook.account
     mine = Turn(released.ticket if released else place.ticket)
     if released and released.after:
-        _wait_for(account, released.after)
+        _give_way(account, mine.ticket, _wait_for(account, released.after), post_mode)
     name = f"{account.base_url} {account.conn_id} {post_mode}"
     with turn_of_host(name, patience=_HOST_PATIENCE * account.rate_window):
         _wait_for_room(account, post_mode, nearly)
@@ -182,14 +184,24 @@ def note_gone(hook: TikTokHook, released: Released | None, post_mode: str) -> No
         _add(hook.account, entry, None)
 
 
-def _wait_for(account: Account, ticket: str, seconds: float = AFTER_SECONDS) -> None:
+def _wait_for(account: Account, ticket: str, seconds: float = AFTER_SECONDS) -> Entry | None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         trail = _look(account)
-        if trail is not None and trail.answered(ticket):
-            return
+        if trail is not None and (entry := trail.answer(ticket)):
+            return entry
         time.sleep(_LOOK_SECONDS)
     log.info("The task before this one has not been heard of for %g s: going on.", seconds)
+    return None
+
+
+def _give_way(account: Account, ticket: str, before: Entry | None, post_mode: str) -> None:
+    """Go back to the queue behind a task that was sent back there, and have those behind do the same."""
+    if before is None or before.code not in LIMITS:
+        return
+    _add(account, Entry(time.time(), ticket, before.code, post_mode, queued=True, init=False), None)
+    detail = "told to the task before this one, which goes first"
+    raise answer_error("waiting for a turn to post", before.code, detail=detail)
 
 
 def _wait_for_room(account: Account, post_mode: str, nearly: Callable[[], None]) -> None:

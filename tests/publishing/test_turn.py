@@ -142,6 +142,30 @@ class TestWaits:
         with turn(hook, PLACE, Released("mine", after="before"), DIRECT):
             assert clock.ahead == pytest.approx(turn_module.AFTER_SECONDS, abs=1.0)
 
+    @pytest.mark.parametrize("code", [NO, "rate_limit_exceeded"])
+    def test_whom_tiktok_sent_back_goes_first_once_more(
+        self, hook: TikTokHook, variables: FakeVariables, code: str
+    ) -> None:
+        """Else whoever comes behind would overtake it, as soon as there is room again."""
+        keep(variables, entry("before", -1.0, code))
+        told: list[bool] = []
+        waiting = turn(hook, PLACE, Released("mine", after="before"), DIRECT, lambda: told.append(True))
+        with pytest.raises(errors.TikTokAnswerError) as sent_back, waiting:
+            pytest.fail("it made its init")
+        assert sent_back.value.code == code
+        assert codes(variables)[-1] == ("mine", code), "and so does the one behind it"
+        assert not kept(variables).entries[-1].counts
+        assert not told, "nothing is claimed for an init that is not made"
+
+    @pytest.mark.parametrize("code", [OK, GONE, "internal_error", "access_token_invalid"])
+    def test_nobody_else_is_waited_for_again(
+        self, hook: TikTokHook, variables: FakeVariables, code: str
+    ) -> None:
+        keep(variables, entry("before", -1.0, code))
+        with turn(hook, PLACE, Released("mine", after="before"), DIRECT) as mine:
+            mine.note(OK)
+        assert codes(variables)[-1] == ("mine", OK)
+
     def test_for_room(self, hook: TikTokHook, variables: FakeVariables, clock: FakeClock) -> None:
         keep(variables, *[entry(f"d{at}", at) for at in range(-30, -24)])
         with turn(hook, PLACE, None, DIRECT):
