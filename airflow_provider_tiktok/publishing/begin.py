@@ -144,8 +144,7 @@ class Beginning:
     def _upload(self, blank: Record) -> Standing | None:
         ownership = Ownership(self.ledger, self.hook.account, blank.generation)
         try:
-            # whom the queue has let go is rarely refused: else the next try waits until this claim is dead
-            begun = self._begun_upload(ownership.start if self.released else lambda: None)
+            begun = self._begun_upload(ownership, blank)
             if begun is None:
                 return None
             record = self._begun(blank, begun)
@@ -156,13 +155,17 @@ class Beginning:
         finally:
             ownership.stop()
 
-    def _begun_upload(self, nearly: Callable[[], None]) -> PublishInit | None:
+    def _begun_upload(self, ownership: Ownership, blank: Record) -> PublishInit | None:
+        # whom the queue has let go is rarely refused
+        nearly = ownership.start if self.released else lambda: None
         try:
             with self._turn(nearly) as mine:
                 begun = self._upload_init()
                 mine.note(OK)
                 return begun
         except TikTokAnswerError as error:
+            if limit_of(error):
+                ownership.refused(_refused(blank, error))
             self.at_limit(error)
             return None
 
@@ -240,8 +243,8 @@ class Beginning:
             raise unconfirmed(self.post.what, record, error) from error
         except TikTokAnswerError as error:
             final = isinstance(error, AirflowFailException) or limit_of(error) is not None
-            stage = Stage.REFUSED if final else Stage.NOTHING_SENT
-            self._keep(replace(record, stage=stage, code=error.code, log_id=error.log_id))
+            refused = _refused(record, error)
+            self._keep(refused if final else replace(refused, stage=Stage.NOTHING_SENT))
             raise
         except TikTokError:  # no connection, no token, or the claim has run out
             self._keep(replace(record, stage=Stage.NOTHING_SENT))
@@ -280,6 +283,10 @@ class Beginning:
         """Tell the next task of the queue not to wait for this one, which makes no init."""
         if self.released:
             note_gone(self.hook, self.released, self.post.post_mode)
+
+
+def _refused(record: Record, error: TikTokAnswerError) -> Record:
+    return replace(record, stage=Stage.REFUSED, code=error.code, log_id=error.log_id)
 
 
 def unconfirmed(what: str, record: Record, error: BaseException | None = None) -> TikTokUnconfirmedError:

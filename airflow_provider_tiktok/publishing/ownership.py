@@ -8,6 +8,7 @@ record: it is taken beside the work, and has to be had before the last range is 
 from __future__ import annotations
 
 import contextvars
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -21,6 +22,8 @@ from airflow_provider_tiktok.auth.flight import two_may_ask
 from airflow_provider_tiktok.claim import Claim, Held, Pace
 from airflow_provider_tiktok.exceptions import TikTokStoreError
 from airflow_provider_tiktok.publishing.ledger import Ledger, Record, Stage
+
+log = logging.getLogger(__name__)
 
 
 def publish_pace(ledger: Ledger) -> Pace:
@@ -159,6 +162,20 @@ class Ownership:
         if self._thread is None:
             self._decide()
 
+    def refused(self, record: Record) -> None:
+        """
+        Say that nothing was begun: else whoever comes next waits until the claim is dead.
+
+        :param record: which says so
+        """
+        if self._thread is None:
+            return
+        self._offer.set_result((record, ""))
+        try:
+            self._result.result()
+        except TikTokStoreError as error:
+            log.info("It is not noted that an init was refused: %s", error)
+
     def result(self) -> Record:
         """
         Wait until it is decided, and give the publish that the generation has.
@@ -187,7 +204,8 @@ class Ownership:
             record, url = self._offer.result()
             if found.left() <= publish_pace(self._ledger).hold / 8:
                 continue  # the right has run out while the init was waited for
-            self._ledger.keep_url(self._account, record, url)
+            if url:
+                self._ledger.keep_url(self._account, record, url)
             if found.left() <= 0:
                 continue
             return self._ledger.write(record)

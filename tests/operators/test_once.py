@@ -19,6 +19,7 @@ from airflow_provider_tiktok.api import upload
 from airflow_provider_tiktok.operators.tiktok import TikTokPublishVideoOperator
 from airflow_provider_tiktok.publishing import turn
 from airflow_provider_tiktok.publishing.ledger import Fence, Ledger, Record, Stage, open_ledger
+from airflow_provider_tiktok.publishing.ownership import publish_pace
 from airflow_provider_tiktok.sandbox.server import Sandbox
 from tests.airflow_tasks import (
     FakeClock,
@@ -543,6 +544,41 @@ class TestLimits:
         context = context_of(FakeTi())
         assert made.resume_execution("execute_released", {**kwargs, "event": event}, context)
         assert len(tiktok.publishes) == 1
+
+    @pytest.mark.parametrize(
+        ("code", "options"),
+        [
+            ("spam_risk_too_many_posts", {}),
+            ("spam_risk_too_many_pending_share", {"post_mode": "MEDIA_UPLOAD", "privacy_level": None}),
+        ],
+    )
+    def test_an_init_refused_after_its_claim_keeps_nobody_waiting(
+        self,
+        *,
+        tiktok: Sandbox,
+        connect: Connect,
+        variables: FakeVariables,
+        clock: FakeClock,
+        video: Path,
+        code: str,
+        options: dict[str, Any],
+    ) -> None:
+        """The claim is made while the turn comes; one that guards nothing would have to die first."""
+        connect()
+        endpoint = "inbox_init" if options else "video_init"
+        tiktok.fault(endpoint, action="error", code=code)
+        made, ti = operator(video, deferrable=True, **options), FakeTi()
+        released = {"event": {"status": "released", "ticket": "t1", "after": ""}, "place": None}
+        with pytest.raises(TaskDeferred) as again:
+            made.resume_execution("execute_released", released, context_of(ti))
+        (refused,) = open_ledger(context_of(ti)).latest()
+        assert (refused.stage, refused.code) == (Stage.REFUSED, code)
+        ahead = clock.ahead
+        event = {"status": "released", "ticket": "t2", "after": ""}
+        made.resume_execution("execute_released", {**again.value.kwargs, "event": event}, context_of(ti))
+        assert clock.ahead - ahead < publish_pace(open_ledger(context_of(ti))).ttl / 2
+        assert [each.generation for each in open_ledger(context_of(ti)).latest()] == [1, 2]
+        assert publishes(tiktok) == 1
 
     def test_keeps_its_place(self, tiktok: Sandbox, connect: Connect, clock: FakeClock, video: Path) -> None:
         connect()
