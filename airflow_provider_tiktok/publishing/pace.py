@@ -194,8 +194,8 @@ class Windows:
 
     @property
     def lead(self) -> float:
-        """So long before its init a task is released at the earliest: its process has to start."""
-        return min(6.0, self.minute * 0.3)
+        """So long before its init a task is released at the earliest: its process starts, and claims."""
+        return min(9.0, self.minute * 0.45)
 
     def of_day(self, seconds: float) -> float:
         """
