@@ -166,7 +166,8 @@ with DAG(
     start_date=datetime(2026, 1, 1),  # noqa: DTZ001 - Airflow takes it for UTC
     catchup=False,
     max_active_runs=1,  # two readers would take the same rows
-    max_active_tasks=64,
+    # as many as run at once: whom the queue lets go would stand behind all that have not yet begun, otherwise
+    max_active_tasks=10,
     tags=["tiktok", "example"],
     doc_md=__doc__,
     params={

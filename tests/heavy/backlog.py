@@ -92,7 +92,7 @@ OPTIONS: dict[str, Any] = {
     "claim_write_seconds": 8.0,
     "dags": SAMPLE.parents[1],
     "dag_ids": [DAG_ID, DATES_DAG_ID],
-    "settings": {"AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO", "AIRFLOW__CORE__PARALLELISM": "10"},
+    "settings": {"AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO"},
     "minute": MINUTE,
     "day": DAY,
     "init_limit": INITS_A_MINUTE,
