@@ -59,6 +59,7 @@ class Day:
         self._ask_at = self._again_at = 0.0
         self._yes = False
         self._at_once = self._left = 0
+        self._late = 0.0
 
     def verdict(self, trail: Trail, now: float, underway: int) -> Verdict:
         """
@@ -119,6 +120,7 @@ class Day:
         pause = self._windows.of_day(NEXT_SECONDS if self.refused else FIRST_SECONDS)
         self._again_at = now + self._windows.asking
         self._refuse(code, trail, now, pause)
+        self._learn_late(trail, now)
 
     def ask_later(self, at: float) -> None:
         """
@@ -148,6 +150,13 @@ class Day:
         self._at_once = self._left = 0
         self._ask_at = min(at + pause * random.uniform(0.9, 1.1), self._frees_at(trail, at))  # noqa: S311
 
+    def _learn_late(self, trail: Trail, now: float) -> None:
+        """A post may count from its end on, and so leave the day later than a day after its init."""
+        cap, windows = self._known_cap(trail, now), self._windows
+        posts = trail.posts(self._lane, now - windows.day - windows.settled)
+        if cap is not None and 0 < cap.number <= len(posts):
+            self._late = max(self._late, now - posts[-cap.number] - windows.day)
+
     def _draft(self, trail: Trail, now: float, underway: int) -> Verdict:
         """A draft's own init is the question: one at a time."""
         last = max(
@@ -160,12 +169,12 @@ class Day:
 
     def _frees_at(self, trail: Trail, since: float) -> float:
         """Give when, after a moment, an own post is a day old, should TikTok's day be a rolling one."""
-        day = self._windows.day
+        day = self._windows.day + self._late
         ends = [at + day for at in trail.posts(self._lane, since - day)]
         return min(ends, default=float("inf")) + self._windows.margin
 
     def _own(self, trail: Trail, now: float) -> list[float]:
-        return trail.posts(self._lane, now - self._windows.day)
+        return trail.posts(self._lane, now - self._windows.day - self._late)
 
     def _unsettled_until(self, own: list[float], now: float, underway: int) -> float:
         """Give when TikTok has counted all that was posted, as far as can be told; 0 = it has."""

@@ -75,6 +75,33 @@ def test_after_a_no_the_oldest_post_may_be_old_enough() -> None:
     assert queue.step(made, BEGAN + 9.0) == Pause(BEGAN + 60.0 + REAL.margin)
 
 
+def test_a_post_may_count_from_its_end() -> None:
+    """And so longer than a day from its init: what TikTok's no has shown is waited for with the next ones."""
+    day, minutes = Day(DIRECT, REAL), 60.0
+    posts = [Entry(BEGAN - 86400.0 + minutes * each, f"d{each}", OK, DIRECT) for each in range(15)]
+    made = Trail(tuple(posts), ((DIRECT, Cap(15, BEGAN - 80000.0)),))
+    first, late = BEGAN, 40.0
+    day.said_no(NO, made, first + late)  # the first is a day old, and counts still
+    day.said_yes(made, first + late + 5.0, 0)
+    assert day.verdict(made, first + late + 5.0, 0).go
+    day.went()
+    newer = Entry(first + late + 5.0, "new", OK, DIRECT)
+    made = Trail((*posts, newer), made.caps)
+    second = first + minutes
+    assert not day.verdict(made, second + late - 1.0, 0).ask
+    assert day.verdict(made, second + late + 1.0, 0).ask
+
+
+def test_what_others_post_makes_nothing_late_for_ever() -> None:
+    """TikTok's no may be due to another app: no post of ours counts for more than a day and a minute."""
+    day, made = Day(DIRECT, REAL), Trail(posted(15).entries, ((DIRECT, Cap(10, BEGAN)),))
+    last = made.entries[-1].at
+    for seconds in range(-1600, 200, 10):
+        day.said_no(NO, made, last + 86400.0 + seconds)
+    assert 0.0 < day._late <= REAL.settled
+    assert day.verdict(made, last + 86400.0 + 3600.0, 0).ask
+
+
 def test_a_no_that_a_task_met() -> None:
     made = posted(3, Entry(BEGAN, "x", NO, DIRECT))
     step = filled(waiter(1)).step(made, BEGAN + 9.0)
