@@ -53,8 +53,10 @@ def _local_tiktok(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]
 
 
 @pytest.fixture
-def tiktok(_local_tiktok: Sandbox) -> Sandbox:
-    """A local TikTok without memory, on which processing takes no time."""
+def tiktok(_local_tiktok: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A local TikTok without memory, on which processing takes no time; no task waits for that, though."""
+    # else none would ever defer to wait for the end of its publish
+    monkeypatch.setattr("airflow_provider_tiktok.publishing.status.LOOK_SECONDS", 0.0)
     public_dir = _local_tiktok.knobs.public_dir
     _local_tiktok.knobs.update(Knobs().shown())
     _local_tiktok.knobs.update(

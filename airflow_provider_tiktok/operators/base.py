@@ -51,7 +51,7 @@ class TikTokPublishOperator(BaseOperator):
     ``{"publish_id", "status", "post_ids", "post_url"}`` too.
 
     :param wait_for_completion: wait until it is posted, or delivered to the inbox
-    :param deferrable: wait in the triggerer, without a worker slot
+    :param deferrable: after the first 3 seconds, wait in the triggerer, without a worker slot
     :param poll_interval: longest pause between two looks at the status, in seconds; the first is about 5
     :param wait_timeout: seconds to wait at most; then the task fails, and a retry goes on waiting
     :param dry_run: check everything, log what would be sent, send nothing, return None
@@ -211,7 +211,7 @@ class TikTokPublishOperator(BaseOperator):
     ) -> str:
         from airflow_provider_tiktok.operators.deferral import wait_there
         from airflow_provider_tiktok.publishing.result import described
-        from airflow_provider_tiktok.publishing.status import Watch, wait
+        from airflow_provider_tiktok.publishing.status import Watch, look, wait
 
         standing = publisher.stand(told)
         telling.tell_begun(self, context, standing.creator, new=told is None)
@@ -221,10 +221,11 @@ class TikTokPublishOperator(BaseOperator):
             )  # seen while it is waited for
             self._cancel = partial(publisher.cancel, standing)
             stuck_at = publisher.stuck_at(standing)
-            if waiting.deferrable:
+            if not waiting.deferrable:
+                watch = Watch(waiting.poll_interval, stuck_at=stuck_at)
+                told = wait(self.hook, standing.publish_id, watch, timeout=waiting.timeout)
+            elif told or not (told := look(self.hook, standing.publish_id)):
                 wait_there(self, standing.publish_id, waiting, stuck_at, cancels=publisher.cancels)
-            watch = Watch(waiting.poll_interval, stuck_at=stuck_at)
-            told = wait(self.hook, standing.publish_id, watch, timeout=waiting.timeout)
             standing = publisher.stand(told)
         if standing.status and (waiting or told):
             result = described(self.hook, standing.publish_id, standing.status, standing.creator)

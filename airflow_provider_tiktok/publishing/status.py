@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,8 @@ GROWTH = 1.5
 #: TikTok takes 30 questions a minute; nobody learns more by asking faster.
 SHORTEST_PAUSE = 1.0
 DEFAULT_POLL_INTERVAL = 30.0
+#: A task that defers takes a worker some seconds once more, for its end: for so long it waits itself before.
+LOOK_SECONDS = 3.0
 #: TikTok may not know a publish in the first moments after its init.
 YOUNG_SECONDS = 60.0
 
@@ -187,6 +190,19 @@ def ask(hook: TikTokHook, publish_id: str) -> PublishStatus:
     except TikTokRateLimitError:
         hook.budget.refused(asked_at)
         raise
+
+
+def look(hook: TikTokHook, publish_id: str) -> PublishStatus | None:
+    """
+    See whether a publish is over in seconds, so that it need not be waited for elsewhere.
+
+    :param hook: of the account
+    :param publish_id: of the publish
+    :return: how it ended; None = it has not, as far as is known
+    """
+    with suppress(TikTokError):  # it is met again where it is waited for
+        return wait(hook, publish_id, Watch(LOOK_SECONDS), timeout=LOOK_SECONDS)
+    return None
 
 
 def wait(hook: TikTokHook, publish_id: str, watch: Watch, *, timeout: float) -> PublishStatus:

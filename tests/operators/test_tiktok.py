@@ -24,6 +24,7 @@ from airflow_provider_tiktok import exceptions as errors
 from airflow_provider_tiktok.api import chunks, upload
 from airflow_provider_tiktok.exceptions import CODES, TikTokError
 from airflow_provider_tiktok.operators.tiktok import TikTokPublishVideoOperator
+from airflow_provider_tiktok.publishing import status as status_module
 from airflow_provider_tiktok.sandbox.server import Sandbox
 from airflow_provider_tiktok.sandbox.uploads import Uploads
 from airflow_provider_tiktok.sandbox.wire import HTTP_STATUS
@@ -658,6 +659,43 @@ class TestWaits:
         assert resume(operator(video, **options), event, ti) == ti.xcoms["publish_id"]
         assert set(ti.xcoms["publish_status"]) == RESULT_KEYS
         assert len(inits_of(tiktok)) == 1
+
+    @pytest.fixture
+    def looks(self, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> float:
+        """For how long a task that defers waits itself before."""
+        monkeypatch.setattr(status_module, "LOOK_SECONDS", 3.0)
+        return 3.0
+
+    @pytest.mark.parametrize("options", [DIRECT, DRAFT])
+    def test_what_is_over_in_seconds_needs_no_triggerer(
+        self, *, tiktok: Sandbox, connect: Connect, looks: float, video: Path, options: dict[str, Any]
+    ) -> None:
+        connect()
+        tiktok.knobs.processing_seconds = looks / 2
+        ti = FakeTi()
+        publish_id = run(operator(video, wait_for_completion=True, deferrable=True, **options), ti)
+        assert ti.xcoms["publish_status"]["publish_id"] == publish_id
+        assert set(ti.xcoms["publish_status"]) == RESULT_KEYS
+
+    def test_what_takes_longer_is_looked_at_once(
+        self, tiktok: Sandbox, connect: Connect, clock: FakeClock, looks: float, video: Path
+    ) -> None:
+        connect()
+        tiktok.knobs.processing_seconds = 10 * looks
+        task = operator(video, wait_for_completion=True, deferrable=True, **DIRECT)
+        with pytest.raises(TaskDeferred):
+            run(task)
+        asked = [each for each in tiktok.requests if each.endpoint == "status"]
+        assert len(asked) == 1
+        assert sum(pause for pause in clock.pauses if pause > 1) == pytest.approx(looks, rel=0.11)
+
+    def test_what_cannot_be_looked_at_is_waited_for_there(
+        self, tiktok: Sandbox, connect: Connect, looks: float, video: Path
+    ) -> None:
+        connect()
+        tiktok.fault("status", action="error", code="scope_not_authorized")
+        with pytest.raises(TaskDeferred):
+            run(operator(video, wait_for_completion=True, deferrable=True, **DIRECT))
 
     def test_without_waiting_only_the_profile_is_pushed(
         self, tiktok: Sandbox, connect: Connect, video: Path
