@@ -161,7 +161,9 @@ def note_outcome(hook: TikTokHook, error: TikTokError, post_mode: str, ticket: s
     :param ticket: of the :class:`Turn` whose publish failed, or of the release that makes no init
     """
     code = getattr(error, "code", "")
-    if code in ACCOUNT_CODES or LIMITS.get(code) in (Limit.DAY, Limit.DRAFTS):
+    limit = LIMITS.get(code)
+    # a minute's limit met elsewhere says nothing of inits; but whoever comes behind has to hear of it
+    if code in ACCOUNT_CODES or limit in (Limit.DAY, Limit.DRAFTS) or (limit and ticket):
         entry = Entry(time.time(), ticket or secrets.token_hex(6), code, post_mode, init=False)
         _add(hook.account, entry, error)
 

@@ -290,6 +290,12 @@ class TestOutcome:
         assert (told.ticket, told.code, told.init) == ("mine", NO, False)
         assert not told.counts
 
+    def test_a_minute_that_creator_info_told(self, hook: TikTokHook, variables: FakeVariables) -> None:
+        """Whoever was released behind would wait a minute for this one, and then overtake it."""
+        note_outcome(hook, answer_error("creator_info", "rate_limit_exceeded"), DIRECT, "mine")
+        assert codes(variables) == [("mine", "rate_limit_exceeded")]
+        assert kept(variables).room_at(DIRECT, Windows()) < time.time(), "TikTok's minute of inits has room"
+
     def test_a_publish_that_failed(self, hook: TikTokHook, variables: FakeVariables) -> None:
         with turn(hook, PLACE, None, DIRECT) as mine:
             mine.note(OK)
