@@ -201,7 +201,7 @@ def look(hook: TikTokHook, publish_id: str) -> PublishStatus | None:
     :return: how it ended; None = it has not, as far as is known
     """
     with suppress(TikTokError):  # it is met again where it is waited for
-        return wait(hook, publish_id, Watch(LOOK_SECONDS), timeout=LOOK_SECONDS)
+        return wait(hook, publish_id, Watch(), timeout=LOOK_SECONDS)  # shorter than its first pause: one look
     return None
 
 

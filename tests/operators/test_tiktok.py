@@ -687,7 +687,7 @@ class TestWaits:
             run(task)
         asked = [each for each in tiktok.requests if each.endpoint == "status"]
         assert len(asked) == 1
-        assert sum(pause for pause in clock.pauses if pause > 1) == pytest.approx(looks, rel=0.11)
+        assert sum(pause for pause in clock.pauses if pause > 1) == pytest.approx(looks, rel=0.01)
 
     def test_what_cannot_be_looked_at_is_waited_for_there(
         self, tiktok: Sandbox, connect: Connect, looks: float, video: Path
