@@ -136,7 +136,14 @@ def turn(
     account = hook.account
     mine = Turn(released.ticket if released else place.ticket)
     if released and released.after:
-        _give_way(account, mine.ticket, _wait_for(account, released.after), post_mode)
+        windows = windows_of(account)
+
+        def looked(trail: Trail) -> None:
+            if trail.room_at(post_mode, windows) - time.time() <= windows.lead:
+                nearly()
+
+        before = _wait_for(account, released.after, looked=looked)
+        _give_way(account, mine.ticket, before, post_mode)
     name = f"{account.base_url} {account.conn_id} {post_mode}"
     with turn_of_host(name, patience=_HOST_PATIENCE * account.rate_window):
         _wait_for_room(account, post_mode, nearly)
@@ -186,12 +193,19 @@ def note_gone(hook: TikTokHook, released: Released | None, post_mode: str) -> No
         _add(hook.account, entry, None)
 
 
-def _wait_for(account: Account, ticket: str, seconds: float = AFTER_SECONDS) -> Entry | None:
+def _wait_for(
+    account: Account,
+    ticket: str,
+    seconds: float = AFTER_SECONDS,
+    looked: Callable[[Trail], None] = lambda _: None,
+) -> Entry | None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         trail = _look(account)
         if trail is not None and (entry := trail.answer(ticket)):
             return entry
+        if trail is not None:
+            looked(trail)
         time.sleep(_LOOK_SECONDS)
     log.info("The task before this one has not been heard of for %g s: going on.", seconds)
     return None

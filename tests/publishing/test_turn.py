@@ -179,6 +179,24 @@ class TestWaits:
         with turn(hook, PLACE, None, DIRECT, lambda: told.append(clock.ahead)):
             assert clock.ahead - told[0] == pytest.approx(Windows(60.0).lead, abs=1.0)
 
+    def test_it_is_told_while_the_one_before_is_waited_for(
+        self, hook: TikTokHook, variables: FakeVariables, clock: FakeClock
+    ) -> None:
+        """Five are released in as many seconds, and all of them have claimed when their turn comes."""
+        keep(variables, entry("d", -300.0))
+        told: list[float] = []
+        with turn(hook, PLACE, Released("mine", "before"), DIRECT, lambda: told.append(clock.ahead)):
+            assert clock.ahead - told[0] == pytest.approx(turn_module.AFTER_SECONDS, abs=1.0)
+
+    def test_but_not_while_there_is_no_room(
+        self, hook: TikTokHook, variables: FakeVariables, clock: FakeClock
+    ) -> None:
+        """A claim does not hold for a minute."""
+        keep(variables, *[entry(f"d{at}", at) for at in range(-10, -4)])
+        told: list[float] = []
+        with turn(hook, PLACE, Released("mine", "before"), DIRECT, lambda: told.append(clock.ahead)):
+            assert told[0] == pytest.approx(50.6 - Windows(60.0).lead, abs=1.0)
+
     def test_it_is_told_where_nothing_is_waited_for(self, hook: TikTokHook) -> None:
         told: list[bool] = []
         with turn(hook, PLACE, None, DIRECT, lambda: told.append(True)):
