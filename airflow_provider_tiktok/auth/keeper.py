@@ -36,7 +36,7 @@ from airflow_provider_tiktok.auth.flight import (
 from airflow_provider_tiktok.auth.grant import Grant, State
 from airflow_provider_tiktok.auth.renewal import Renewal
 from airflow_provider_tiktok.auth.store import GrantStore, configured_store
-from airflow_provider_tiktok.exceptions import TikTokError
+from airflow_provider_tiktok.exceptions import TikTokError, TikTokStoreError
 
 log = logging.getLogger(__name__)
 
@@ -229,6 +229,8 @@ class TokenKeeper:
     def _renewed(self, flight: Flight) -> Grant:
         """Find a grant that is good, or make it; one that still lives is handed out at once."""
         held = self._grant
+        if held is None and (seen := self._seen()):
+            return seen
         try:
             grant = self._renewal.current()
         except Exception as error:
@@ -254,6 +256,17 @@ class TokenKeeper:
         self._use(renewed)
         self._renewed_at = time.monotonic()
         return renewed
+
+    def _seen(self) -> Grant | None:
+        """Use the grant that one look shows, if its access token is as good as new."""
+        try:
+            grant = self._renewal.glance()
+        except TikTokStoreError:
+            return None
+        if not self._good(grant):
+            return None
+        self._use(grant)
+        return grant
 
     def _lives_on(self, grant: Grant, error: Exception | None) -> Grant:
         self._again_at = time.monotonic() + AGAIN_SECONDS

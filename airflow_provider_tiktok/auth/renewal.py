@@ -70,6 +70,20 @@ class Renewal:
 
     # --- which grant is the live one ---
 
+    def glance(self) -> Grant:
+        """
+        Give the grant that one look shows, of which only the access token may be used: nothing is proven.
+
+        An account that was connected today has no stored grant, and to prove that there is none takes twenty
+        requests of Airflow's API server. Where the look was wrong, TikTok refuses the token; then
+        :meth:`current` tells.
+
+        :raises TikTokStoreError: it cannot be looked at
+        :raises TikTokConfigError: there is none, or it cannot be read
+        """
+        look = getattr(self._store, "peek", self._store.load)  # a store of the user's own proves what it says
+        return self._read(look(self._account.conn_id))
+
     def current(self, pauses: Iterable[float] = READ_PAUSES) -> Grant:
         """
         Give the live grant: the stored one, or the Connection's where that is a newer login or the only one.
@@ -112,10 +126,15 @@ class Renewal:
         return grant if newer is None else read_back(newer, self._account)
 
     def _stored(self) -> Grant:
-        account, seed = self._account, self._account.seed
-        text = self._store.load(account.conn_id)
+        text = self._store.load(self._account.conn_id)
         if text is None:
             self._check_unspent()
+        return self._read(text)
+
+    def _read(self, text: str | None) -> Grant:
+        """Give what is stored, or the Connection's grant where that is a newer login or the only one."""
+        account, seed = self._account, self._account.seed
+        if text is None:
             return seed_grant(account)
         kept = clear_fields(text, account.conn_id)
         if not seed.given or seed.fingerprint == kept.seed:

@@ -50,17 +50,24 @@ class VariableStore:
 
     def load(self, conn_id: str) -> str | None:
         """Give the Variable's value; raises as :func:`airflow_provider_tiktok.register.read` does."""
+        return register.read(self._key(conn_id))
+
+    def peek(self, conn_id: str) -> str | None:
+        """Give the Variable's value, or None where there may be one all the same: it costs one look."""
+        return register.peek(self._key(conn_id))
+
+    def save(self, conn_id: str, text: str) -> None:
+        """Write the Variable; raises as :func:`airflow_provider_tiktok.register.write` does."""
+        register.write(register.name("grant", conn_id), text)
+
+    def _key(self, conn_id: str) -> str:
         key = register.name("grant", conn_id)
         if f"AIRFLOW_VAR_{key.upper()}" in os.environ:  # told before a refresh token is spent in vain
             raise TikTokConfigError(
                 f"The environment variable AIRFLOW_VAR_{key.upper()} hides the live grant of connection "
                 f"{conn_id}, which changes with every refresh: remove it."
             )
-        return register.read(key)
-
-    def save(self, conn_id: str, text: str) -> None:
-        """Write the Variable; raises as :func:`airflow_provider_tiktok.register.write` does."""
-        register.write(register.name("grant", conn_id), text)
+        return key
 
 
 class CheckedStore:

@@ -82,18 +82,24 @@ class Beginning:
     queue: Callable[[Limit | None], NoReturn] | None = None
     _minutes: int = 0
 
-    def queue_at_once(self) -> None:
+    @property
+    def is_fresh(self) -> bool:
         """
-        Send a task of a backlog to its account's queue when it starts for the first time, its record unread.
+        Whether the queue has let a task go that most probably has no record yet.
 
-        To prove that there is none takes eight requests of Airflow's API server: that is for its turn.
+        Then one look is enough before its init: the claim brings the proof, before a pull's init and before
+        the last range of an upload, whose init posts nothing.
         """
-        if (
-            self.queue
-            and not self.released
-            and getattr(self.context.get("ti"), "try_number", 0) == 1
-            and has_company(self.context)
-        ):
+        return self.released is not None and self._is_first
+
+    @property
+    def _is_first(self) -> bool:
+        """Whether this is the first try of a task of a backlog."""
+        return getattr(self.context.get("ti"), "try_number", 0) == 1 and has_company(self.context)
+
+    def queue_at_once(self) -> None:
+        """Send a task of a backlog to its account's queue when it first starts, its record unread."""
+        if self.queue and not self.released and self._is_first:
             self.queue(None)
 
     def begin(self, blank: Callable[[], Record]) -> Standing | None:

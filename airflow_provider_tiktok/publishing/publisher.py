@@ -92,7 +92,7 @@ class Publisher:
         :raises TikTokError: the subclass says what; a retry goes on from here
         """
         while True:
-            self._records = self.ledger.latest()
+            self._records = self.ledger.latest(proven=not self.beginning.is_fresh)
             standing = self._act(told)
             if standing is not None:
                 return standing

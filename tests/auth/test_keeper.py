@@ -1153,6 +1153,52 @@ def test_the_seeds_own_access_token_is_used_while_it_lives(
     assert variables.values == {}
 
 
+class TestAnAccountConnectedToday:
+    """Its grant is in its Connection alone, and to prove that takes twenty requests of each of its tasks."""
+
+    @pytest.fixture
+    def account(self) -> Account:
+        return replace(ACCOUNT, seed=replace(SEED, access_token="act.0", expires_at=time.time() + 7000))
+
+    def test_costs_one_look(self, make: Make, variables: Variables, account: Account) -> None:
+        assert make(account).token() == "act.0"
+        assert variables.calls == [("get", KEY)]
+
+    def test_a_look_that_was_wrong_spends_no_refresh_token(
+        self, make: Make, variables: Variables, endpoint: TokenEndpoint, account: Account
+    ) -> None:
+        """The stored grant is newer, but its first read has failed: TikTok says so, and then it is proven."""
+        put(variables, account)
+        stored = variables.values.pop(KEY)
+        keeper = make(account)
+        assert keeper.token() == "act.0"
+        variables.values[KEY] = stored
+        assert keeper.token(refused="act.0") == "act.stored"
+        assert endpoint.spent == []
+
+    def test_a_look_that_fails_proves_nothing_either(
+        self, make: Make, variables: Variables, account: Account, pauses: list[float]
+    ) -> None:
+        failures = iter([RuntimeError("500")])
+
+        def disturb(what: str, key: str) -> None:
+            if (what, key) == ("get", KEY):
+                for failure in failures:
+                    raise failure
+
+        variables.disturb = disturb
+        put(variables, account)
+        assert make(account).token() == "act.stored"
+
+    def test_whose_token_is_due_is_proven(
+        self, make: Make, variables: Variables, endpoint: TokenEndpoint, account: Account
+    ) -> None:
+        old = replace(account, seed=replace(account.seed, expires_at=time.time() - 1))
+        assert make(old).token() == "act.1"
+        assert ("set", KEY) in variables.calls
+        assert any(key.startswith("tiktok_probe__") for _, key in variables.calls)
+
+
 def test_in_a_store_of_ones_own(make: Make, variables: Variables, endpoint: TokenEndpoint) -> None:
     shelf = {"tiktok_default": written(put(Variables(), **due()), ACCOUNT)}
     keeper = make(store=SimpleNamespace(load=shelf.get, save=shelf.__setitem__))

@@ -61,6 +61,12 @@ def another() -> FakeTi:
     return ti
 
 
+def let_go(task: TikTokPublishVideoOperator, ti: FakeTi) -> Any:
+    """Resume a task whose turn has come."""
+    event = {"status": "released", "ticket": "t1", "after": ""}
+    return task.resume_execution("execute_released", {"event": event, "place": None}, context_of(ti))
+
+
 def publishes(tiktok: Sandbox) -> int:
     return len(tiktok.publishes)
 
@@ -615,6 +621,49 @@ class TestLimits:
         with pytest.raises(TaskDeferred):
             run(operator(video, deferrable=True), ti)
         assert variables.reads == []
+
+    def test_a_task_that_is_let_go_is_soon_at_its_init(
+        self, tiktok: Sandbox, connect: Connect, variables: FakeVariables, video: Path
+    ) -> None:
+        """One look at its record, one at the grant: what has to be proven is proven as its bytes travel."""
+        connect()
+        ti = FakeTi()
+        ti.map_index = 1
+        tiktok.fault("creator_info", action="error", code="invalid_params")
+        with pytest.raises(errors.TikTokAnswerError, match="invalid_params"):
+            let_go(operator(video, deferrable=True), ti)
+        before = variables.reads[: variables.reads.index("tiktok_pace__tiktok_default")]
+        assert [name.partition("__")[0] for name in before] == ["tiktok_post", "tiktok_grant"]
+
+    @pytest.mark.parametrize("pulled", [False, True], ids=["upload", "pull"])
+    def test_a_look_that_was_wrong_posts_nothing_twice(
+        self,
+        *,
+        tiktok: Sandbox,
+        connect: Connect,
+        clock: FakeClock,
+        variables: FakeVariables,
+        monkeypatch: pytest.MonkeyPatch,
+        video: Path,
+        pulled: bool,
+    ) -> None:
+        connect()
+        ti = FakeTi()
+        ti.map_index = 1
+        task = pull(tiktok, deferrable=True) if pulled else operator(video, deferrable=True)
+        publish_id = let_go(task, ti)
+        hidden = iter([True])
+        genuine = variables.get
+
+        def get(key: str) -> str:
+            if key.startswith("tiktok_post__") and key.endswith("__1") and next(hidden, False):
+                raise KeyError(key)
+            return genuine(key)
+
+        monkeypatch.setattr(variables, "get", get)
+        assert let_go(task, ti) == publish_id
+        assert next(hidden, None) is None, "the record was looked at"
+        assert len(tiktok.posts) == 1
 
     def test_a_retry_of_a_backlog_reads_its_record_first(
         self, tiktok: Sandbox, connect: Connect, clock: FakeClock, video: Path

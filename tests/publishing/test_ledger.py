@@ -172,6 +172,15 @@ class TestFailedReads:
         with pytest.raises(TikTokStoreError, match="task's state"):
             Ledger(KEY, register.TaskState(store), "tiktok_post").latest()
 
+    def test_a_look_is_no_proof_but_one_that_fails_is_not_nothing(self, variables: FakeVariables) -> None:
+        ledger = Ledger(KEY, register.VARIABLES, "tiktok_post__x")
+        assert ledger.latest(proven=False) == []
+        assert variables.reads == ["tiktok_post__x__1"]
+        assert ledger.latest(proven=False) == [] != [ledger.write(made())] == ledger.latest(proven=False)
+        variables.broken = True
+        with pytest.raises(TikTokStoreError):
+            ledger.latest(proven=False)
+
     def test_to_a_superseded_try_nothing_is_nothing(self) -> None:
         """Airflow shows it an empty store; that it cannot write is what tells."""
         store = FakeStore()
