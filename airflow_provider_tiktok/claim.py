@@ -56,7 +56,7 @@ class Pace:
     @property
     def between(self) -> float:
         """The seconds between two looks: L leaves the rest to two looks, and to what is done between them."""
-        return self.write / 5
+        return self.write / 3
 
 
 class Reading(NamedTuple):

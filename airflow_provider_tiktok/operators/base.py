@@ -7,7 +7,13 @@ from contextlib import suppress
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, Context, conf
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    BaseOperator,
+    BaseOperatorLink,
+    Context,
+    conf,
+)
 
 from airflow_provider_tiktok import telling
 from airflow_provider_tiktok.links.tiktok import LINKS
@@ -70,7 +76,7 @@ class TikTokPublishOperator(BaseOperator):
     template_fields: Sequence[str] = COMMON_FIELDS
     #: The class's own fields, whatever a subclass adds to ``template_fields``.
     arguments: ClassVar[tuple[str, ...]] = COMMON_FIELDS
-    operator_extra_links = LINKS
+    operator_extra_links: tuple[BaseOperatorLink, ...] = LINKS
     ui_color = "#d8f6f5"
     #: What was posted, once that is known.
     posted: dict[str, Any] | None = None

@@ -53,6 +53,8 @@ def queue_there(
     :param post_mode: of the post
     :param limit: that the task has met; None = none yet
     """
+    # Airflow writes an XCom for each at the end of every process, also where there is nothing to link to yet
+    task.operator_extra_links = ()
     task.defer(
         trigger=TikTokPaceTrigger(
             task.tiktok_conn_id,

@@ -162,8 +162,10 @@ class Beginning:
             ownership.stop()
 
     def _begun_upload(self, ownership: Ownership, blank: Record) -> PublishInit | None:
-        # whom the queue has let go is rarely refused
+        # whom the queue has let go is rarely refused, and soon has its turn, unless another is before it
         nearly = ownership.start if self.released else lambda: None
+        if self.released and not self.released.after:
+            nearly()
         try:
             with self._turn(nearly) as mine:
                 begun = self._upload_init()

@@ -163,17 +163,17 @@ class Ledger:
     def __init__(self, key: TaskKey, values: register.Register, prefix: str) -> None:
         self.key, self.values, self._prefix = key, values, prefix
 
-    def read(self, generation: int) -> Record | None:
+    def read(self, generation: int, *, writes: bool = False) -> Record | None:
         """
         Give a generation's record.
 
         :param generation: counted from 1
+        :param writes: whoever asks writes next, and goes on only if that reads back; see :meth:`_look`
         :return: None only if it is proven that there is none
         :raises TikTokStoreError: it cannot be told
         """
         name = self._name(generation)
-        text = self.values.read(name)
-        return None if text is None else _record_of(text, name)
+        return _read_back(self._look(writes=writes)(name), name)
 
     def peek(self, generation: int) -> Record | None:
         """
@@ -182,7 +182,7 @@ class Ledger:
         :param generation: counted from 1
         """
         try:
-            return self._looked(generation)
+            return self._seen(generation)
         except TikTokStoreError:
             return None
 
@@ -192,7 +192,7 @@ class Ledger:
 
         :param proven: that there are no more, which takes eight requests of Airflow; else one look says so
         """
-        look = self.read if proven else self._looked
+        look = self.read if proven else self._seen
         found: list[Record] = []
         while not (found and found[-1].is_open):
             record = look(len(found) + 1)
@@ -222,14 +222,15 @@ class Ledger:
         """
         return f"{self._name(generation)}__claim"
 
-    def sealed(self, generation: int) -> str | None:
+    def sealed(self, generation: int, *, writes: bool = False) -> str | None:
         """
         Give the ``publish_id`` whose last range may have been sent; None if there is surely none.
 
         :param generation: counted from 1
+        :param writes: whoever asks seals next, and goes on only if that reads back; see :meth:`_look`
         :raises TikTokStoreError: it cannot be told
         """
-        return self.values.read(self._sealing(generation))
+        return self._look(writes=writes)(self._sealing(generation))
 
     def seal(self, record: Record) -> None:
         """
@@ -282,10 +283,18 @@ class Ledger:
         """
         self.values.remove(self.claim_key(generation))
 
-    def _looked(self, generation: int) -> Record | None:
+    def _look(self, *, writes: bool) -> Callable[[str], str | None]:
+        """
+        Give what reads a value. A proof of absence takes eight requests of Airflow, a look takes one.
+
+        Where whoever looks writes next, one look at a task's state proves as much: there a read that fails is
+        raised, and a process whose try was superseded, to which all looks absent, cannot write.
+        """
+        return self.values.peek if writes and self.values.raises else self.values.read
+
+    def _seen(self, generation: int) -> Record | None:
         name = self._name(generation)
-        text = self.values.peek(name)
-        return None if text is None else _record_of(text, name)
+        return _read_back(self.values.peek(name), name)
 
     def _name(self, generation: int) -> str:
         return f"{self._prefix}__{generation}"
@@ -318,7 +327,9 @@ def _cleared_on_success() -> bool:
     return bool(conf.getboolean("state_store", "clear_on_success", fallback=False))
 
 
-def _record_of(text: str, name: str) -> Record:
+def _read_back(text: str | None, name: str) -> Record | None:
+    if text is None:
+        return None
     try:
         given: dict[str, Any] = json.loads(text)
         known = {each: read(given[each]) for each, read in _FIELDS.items() if each in given}

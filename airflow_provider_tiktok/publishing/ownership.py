@@ -50,6 +50,8 @@ def claim(
     """
     Wait until a generation is mine to make, or somebody has made it.
 
+    Whoever gets it has to write the record next, and to see that it is there.
+
     :param ledger: of the task instance
     :param generation: counted from 1
     :param settled: tells whether a record says what has come of it
@@ -70,7 +72,7 @@ def claim(
     ).take(made)
     if isinstance(found, Record):
         return found
-    return ledger.read(generation) or found
+    return ledger.read(generation, writes=True) or found
 
 
 def is_claimed(ledger: Ledger, generation: int) -> bool:

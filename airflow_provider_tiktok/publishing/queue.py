@@ -19,9 +19,9 @@ from airflow_provider_tiktok.publishing.pace import Limit, Place, Released, Wind
 from airflow_provider_tiktok.publishing.trail import Trail
 
 #: A task is not released before it has waited this long: no trigger may fire in its first seconds.
-READY_SECONDS = 5.0
-#: Nor while its neighbours arrive: until none has come for a while, but not for longer than this.
-COLLECT_SECONDS, QUIET_SECONDS = 12.0, 3.0
+READY_SECONDS = 5.5
+#: Nor while its next neighbours arrive out of order: until none has for a while, but not for longer than this.
+COLLECT_SECONDS, QUIET_SECONDS, NEIGHBOURS = 12.0, 3.0, 2
 #: Released and not yet answered, at most.
 MOST_UNDERWAY = 5
 #: After so long a released task is not waited for; twice as long each time, since workers may be rare.
@@ -119,7 +119,7 @@ class Queue:
         self._underway: list[_Underway] = []
         self._patience = LOST_SECONDS
         self._last = _Underway("", 0.0)
-        self._came_at = 0.0
+        self._overtook_at = 0.0
 
     @property
     def waiters(self) -> tuple[Waiter, ...]:
@@ -141,8 +141,9 @@ class Queue:
         # no answer will come of an earlier release: its process is gone, or Airflow never let it start
         self._underway = [each for each in self._underway if each.task != waiter.place.task]
         before = bisect.bisect(self._waiters, waiter.place.key, key=lambda each: each.place.key)
+        if before < min(NEIGHBOURS, len(self._waiters)):
+            self._overtook_at = waiter.came
         self._waiters.insert(before, waiter)
-        self._came_at = waiter.came
         self.day.doubted = self.day.doubted or waiter.limit in _CODES
         return before
 
@@ -233,7 +234,7 @@ class Queue:
         return trail.last_post(self.lane) if trail.entries else None
 
     def _ready_at(self, head: Waiter) -> float:
-        quiet_at = min(head.came + COLLECT_SECONDS, self._came_at + QUIET_SECONDS)
+        quiet_at = min(head.came + COLLECT_SECONDS, self._overtook_at + QUIET_SECONDS)
         return max(head.ready_at, quiet_at, self._last.at + self.windows.spacing)
 
     def _room_at(self, trail: Trail, now: float) -> float:

@@ -87,7 +87,7 @@ class Sending:
         """
         self.owner()
         there = self.ledger.read(record.generation)
-        sealed = self.ledger.sealed(record.generation)
+        sealed = self.ledger.sealed(record.generation, writes=True)
         if there is None or there.publish_id != record.publish_id or sealed not in (None, record.publish_id):
             raise OvertakenError
         self.ledger.seal(record)

@@ -42,8 +42,8 @@ class TikTokPaceTrigger(BaseTrigger):
     Wait for a task's turn to post, in the order of its account's queue.
 
     All triggers of one account and post mode in one triggerer share a queue; a triggerer that starts anew
-    rebuilds it from the arguments. Fires one event, and not within its first 5 seconds; 12
-    where many wait.
+    rebuilds it from the arguments. Fires one event, and not within its first 5.5
+    seconds; 9 where many wait.
 
     :param tiktok_conn_id: Connection of type ``tiktok``
     :param ticket: as :class:`~airflow_provider_tiktok.publishing.pace.Place` says, and so the next four

@@ -25,7 +25,7 @@ class TikTokPublishStatusTrigger(BaseTrigger):
 
     All triggers of one account in one triggerer share a client and the account's pace. A status that cannot
     be asked for a while (429, 5xx, no network, no metadata database) never ends the waiting: the deadline is
-    the deferral's, in Airflow's database. Fires one event, and not within its first 5 seconds; 12 where
+    the deferral's, in Airflow's database. Fires one event, and not within its first 5.5 seconds; 9 where
     many wait.
 
     :param tiktok_conn_id: Connection of type ``tiktok``

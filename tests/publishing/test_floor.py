@@ -19,7 +19,7 @@ def time_of(clock: FakeClock) -> Iterator[FakeClock]:
     assert Floor._running == before, "each takes itself out of the number, whatever happens"
 
 
-@pytest.mark.parametrize(("others", "seconds"), [(0, 5.0), (20, 7.0), (70, 12.0), (999, 12.0)])
+@pytest.mark.parametrize(("others", "seconds"), [(0, 5.5), (50, 7.0), (999, 9.0)])
 async def test_the_more_wait_the_longer(time_of: FakeClock, others: int, seconds: float) -> None:
     """The scheduler is slowest where it has just resumed a whole backlog."""
     with ExitStack() as crowd:

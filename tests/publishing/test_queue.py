@@ -211,10 +211,14 @@ class TestRelease:
         assert isinstance(queue.step(Trail(), BEGAN + READY_SECONDS), Release)
 
     def test_neighbours_are_waited_for(self) -> None:
-        queue = filled(waiter(2), waiter(3, BEGAN + 4.0))
-        assert queue.step(Trail(), BEGAN + 5.0) == Pause(BEGAN + 7.0)
+        queue = filled(waiter(2), waiter(4, BEGAN + 1.0), waiter(3, BEGAN + 4.0))
+        assert queue.step(Trail(), BEGAN + 5.5) == Pause(BEGAN + 7.0)
         queue.join(waiter(1, BEGAN + 6.0))
-        assert queue.step(Trail(), BEGAN + 8.0) == Pause(BEGAN + 11.0), "its neighbour is the head now"
+        assert queue.step(Trail(), BEGAN + 8.0) == Pause(BEGAN + 11.5), "its neighbour is the head now"
+
+    def test_who_comes_in_order_or_far_behind_holds_nobody_up(self) -> None:
+        queue = filled(*[waiter(index, BEGAN + at) for at, index in enumerate((0, 1, 2, 5, 4, 3))])
+        assert queue.step(Trail(), BEGAN + READY_SECONDS) == Release(queue.waiters[0])
 
     def test_but_not_for_long(self) -> None:
         queue = filled(waiter(90), *[waiter(index, BEGAN + index / 9) for index in range(89, 0, -1)])
@@ -224,7 +228,7 @@ class TestRelease:
 
     def test_the_more_often_it_was_tried_the_later(self) -> None:
         steps = [filled(waiter(1, tries=tries)).step(Trail(), BEGAN) for tries in range(3)]
-        assert steps == [Pause(BEGAN + seconds) for seconds in (5.0, 10.0, 20.0)]
+        assert steps == [Pause(BEGAN + seconds) for seconds in (5.5, 11.0, 22.0)]
 
     def test_not_too_many_at_once(self) -> None:
         queue = filled(*[waiter(index) for index in range(9)])

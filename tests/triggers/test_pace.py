@@ -145,7 +145,7 @@ class TestReleases:
 
     def test_the_first_seconds(self) -> None:
         """Both are Airflow's: no trigger may fire before the scheduler has read its task's exit."""
-        assert floor.FLOOR_SECONDS == queue_module.READY_SECONDS == 5.0
+        assert floor.FLOOR_SECONDS == queue_module.READY_SECONDS == 5.5
 
     async def test_in_order_however_they_come(self, quick: Sandbox) -> None:
         """As after a restart of the triggerer, which remembers nothing."""
