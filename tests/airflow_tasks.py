@@ -57,7 +57,7 @@ class FakeClock:
                 continue
             if getattr(module, "time", None) is time:
                 monkeypatch.setattr(module, "time", self)
-        trigger = importlib.import_module("airflow_provider_tiktok.triggers.tiktok")
+        trigger = importlib.import_module("airflow_provider_tiktok.triggers.waiting")
         client = importlib.import_module("airflow_provider_tiktok.api.client")
         floor = importlib.import_module("airflow_provider_tiktok.publishing.floor")
         for module in (trigger, client, floor):

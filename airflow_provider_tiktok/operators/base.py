@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
@@ -22,7 +22,7 @@ from airflow_provider_tiktok.publishing.arguments import as_bool
 # Whatever it takes to publish is imported when it is: DAG files import this module every few seconds.
 if TYPE_CHECKING:
     from airflow_provider_tiktok.hooks.tiktok import TikTokHook
-    from airflow_provider_tiktok.publishing.pace import Place, Released
+    from airflow_provider_tiktok.publishing.pace import Limit, Place, Released
     from airflow_provider_tiktok.publishing.post import Post
     from airflow_provider_tiktok.publishing.publisher import Answer, Publisher
     from airflow_provider_tiktok.publishing.request import Rules, Waiting
@@ -120,12 +120,20 @@ class TikTokPublishOperator(BaseOperator):
 
         return TikTokHook(self.tiktok_conn_id)
 
-    def post(self, given: dict[str, Any]) -> Post:
+    def read(self, given: dict[str, Any]) -> Any:
         """
-        Give what is to be posted.
+        Read what is asked for; it has a ``post_mode``.
 
         :param given: the rendered arguments, by name
         :raises TikTokInputError: one is refused
+        """
+        raise NotImplementedError
+
+    def post(self, request: Any) -> Post:
+        """
+        Give what is to be posted.
+
+        :param request: from :meth:`read`
         """
         raise NotImplementedError
 
@@ -154,26 +162,41 @@ class TikTokPublishOperator(BaseOperator):
     def _run(
         self, context: Context, *, told: Any = None, released: Any = None, place: Any = None
     ) -> str | None:
-        from airflow_provider_tiktok.publishing.post import dry_run
+        from airflow_provider_tiktok.publishing.pace import is_first_of_backlog
         from airflow_provider_tiktok.publishing.request import read_rules, read_waiting
 
         given = {name: getattr(self, name) for name in self.arguments}
-        waiting, rules = read_waiting(given), read_rules(given)
-        post = self.post(given)
+        waiting, rules, request = read_waiting(given), read_rules(given), self.read(given)
+        place, release = self._place(context, place, released)
+        queue = self._queue(place, rules, request.post_mode)
+        dry = as_bool("dry_run", self.dry_run)
+        if queue and not dry and told is None and released is None and is_first_of_backlog(context):
+            queue(None)  # at once, its record unread: what that takes is for its turn
+        post = self.post(request)
         try:
-            if as_bool("dry_run", self.dry_run):
+            if dry:
+                from airflow_provider_tiktok.publishing.post import dry_run
+
                 dry_run(post)
                 return None
-            publisher = self._publisher(context, post, given, rules, self._place(context, place, released))
+            publisher = self._publisher(
+                context, post, given, rules=rules, place=place, release=release, queue=queue
+            )
             try:
-                if told is None:
-                    publisher.beginning.queue_at_once()
                 return self._published(context, publisher, waiting, self._told(publisher, told))
             finally:
                 publisher.beginning.leave()
         finally:
             post.close()
             self.hook.close()
+
+    def _queue(self, place: Place, rules: Rules, post_mode: str) -> Callable[[Limit | None], NoReturn] | None:
+        """Give what has the task wait for its turn in the triggerer; None if it waits here."""
+        if not as_bool("deferrable", self.deferrable):
+            return None
+        from airflow_provider_tiktok.operators.deferral import queue_there
+
+        return partial(queue_there, self, place, rules.max_wait, post_mode)
 
     def _place(self, context: Context, place: Any, event: Any) -> tuple[Place, Released | None]:
         from airflow_provider_tiktok.publishing.pace import Place, new_place
@@ -189,18 +212,18 @@ class TikTokPublishOperator(BaseOperator):
         context: Context,
         post: Post,
         given: dict[str, Any],
+        *,
         rules: Rules,
-        place: tuple[Place, Released | None],
+        place: Place,
+        release: Released | None,
+        queue: Callable[[Limit | None], NoReturn] | None,
     ) -> Publisher:
-        from airflow_provider_tiktok.operators.deferral import queue_there
         from airflow_provider_tiktok.publishing import identity
         from airflow_provider_tiktok.publishing.begin import Beginning
         from airflow_provider_tiktok.publishing.ledger import open_ledger
         from airflow_provider_tiktok.publishing.publisher import Publisher
 
         record = open_ledger(context)
-        deferrable = as_bool("deferrable", self.deferrable)
-        queue = partial(queue_there, self, place[0], rules.max_wait, post.post_mode) if deferrable else None
         request = {name: value for name, value in given.items() if name not in _NOT_OF_THE_POST}
         return Publisher(
             self.hook,
@@ -209,7 +232,7 @@ class TikTokPublishOperator(BaseOperator):
             identity.digests(request),
             identity.episode(context),
             rules,
-            Beginning(self.hook, record, post, context, *place, queue),
+            Beginning(self.hook, record, post, context, place, release, queue),
         )
 
     def _published(

@@ -13,10 +13,11 @@ from airflow_provider_tiktok.operators.base import (
     DEFAULT_MAX_WAIT,
     TikTokPublishOperator,
 )
-from airflow_provider_tiktok.publishing.arguments import as_texts
+from airflow_provider_tiktok.publishing.arguments import DEFAULT_POLL_INTERVAL, as_texts
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok.publishing.post import Post
+    from airflow_provider_tiktok.publishing.request import PhotosRequest, VideoRequest
 
 
 class TikTokPublishVideoOperator(TikTokPublishOperator):
@@ -105,7 +106,7 @@ class TikTokPublishVideoOperator(TikTokPublishOperator):
         chunk_size: int = 10_000_000,
         wait_for_completion: bool = False,
         deferrable: bool = DEFAULT_DEFERRABLE,
-        poll_interval: float = 30.0,
+        poll_interval: float = DEFAULT_POLL_INTERVAL,
         wait_timeout: float = 24 * 3600.0,
         dry_run: bool = False,
         if_published: str = "skip",
@@ -149,12 +150,17 @@ class TikTokPublishVideoOperator(TikTokPublishOperator):
         """Where the video lies."""
         return (self.video,)
 
-    def post(self, given: dict[str, Any]) -> Post:
-        """Give the video; see :meth:`TikTokPublishOperator.post`."""
+    def read(self, given: dict[str, Any]) -> VideoRequest:
+        """Read what is asked for; see :meth:`TikTokPublishOperator.read`."""
         from airflow_provider_tiktok.publishing.request import read_video_request
+
+        return read_video_request(given)
+
+    def post(self, request: VideoRequest) -> Post:
+        """Give the video; see :meth:`TikTokPublishOperator.post`."""
         from airflow_provider_tiktok.publishing.video import video_post
 
-        return video_post(self.hook, read_video_request(given), mask_secret)
+        return video_post(self.hook, request, mask_secret)
 
 
 class TikTokPublishPhotosOperator(TikTokPublishOperator):
@@ -252,7 +258,7 @@ class TikTokPublishPhotosOperator(TikTokPublishOperator):
         background: str = "white",
         wait_for_completion: bool = False,
         deferrable: bool = DEFAULT_DEFERRABLE,
-        poll_interval: float = 30.0,
+        poll_interval: float = DEFAULT_POLL_INTERVAL,
         wait_timeout: float = 24 * 3600.0,
         dry_run: bool = False,
         if_published: str = "skip",
@@ -297,9 +303,14 @@ class TikTokPublishPhotosOperator(TikTokPublishOperator):
         """Where the photos lie."""
         return as_texts("photos", self.photos)
 
-    def post(self, given: dict[str, Any]) -> Post:
-        """Give the carousel; see :meth:`TikTokPublishOperator.post`."""
-        from airflow_provider_tiktok.publishing.photos import PhotoCarousel
+    def read(self, given: dict[str, Any]) -> PhotosRequest:
+        """Read what is asked for; see :meth:`TikTokPublishOperator.read`."""
         from airflow_provider_tiktok.publishing.request import read_photos_request
 
-        return PhotoCarousel(self.hook, read_photos_request(given))
+        return read_photos_request(given)
+
+    def post(self, request: PhotosRequest) -> Post:
+        """Give the carousel; see :meth:`TikTokPublishOperator.post`."""
+        from airflow_provider_tiktok.publishing.photos import PhotoCarousel
+
+        return PhotoCarousel(self.hook, request)

@@ -15,6 +15,8 @@ from airflow_provider_tiktok.exceptions import TikTokInputError
 
 E = TypeVar("E", bound=StrEnum)
 
+#: Longest pause between two looks at a publish.
+DEFAULT_POLL_INTERVAL = 30.0
 #: Airflow adds seconds to dates, and some metadata databases end in 2038.
 LONGEST_SECONDS = 365 * 24 * 3600.0
 

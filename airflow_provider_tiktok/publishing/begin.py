@@ -32,12 +32,19 @@ from airflow_provider_tiktok.exceptions import (
 )
 from airflow_provider_tiktok.publishing.ledger import Fence, Ledger, Record, Stage
 from airflow_provider_tiktok.publishing.ownership import Ownership, claim, is_claimed, publish_pace, time_left
-from airflow_provider_tiktok.publishing.pace import LOST, OK, Limit, Place, Released, limit_of
+from airflow_provider_tiktok.publishing.pace import (
+    LOST,
+    OK,
+    Limit,
+    Place,
+    Released,
+    is_first_of_backlog,
+    limit_of,
+)
 from airflow_provider_tiktok.publishing.post import Post, Standing
 from airflow_provider_tiktok.publishing.sending import Sending
 from airflow_provider_tiktok.publishing.turn import (
     Turn,
-    has_company,
     note_gone,
     note_outcome,
     should_queue,
@@ -90,17 +97,7 @@ class Beginning:
         Then one look is enough before its init: the claim brings the proof, before a pull's init and before
         the last range of an upload, whose init posts nothing.
         """
-        return self.released is not None and self._is_first
-
-    @property
-    def _is_first(self) -> bool:
-        """Whether this is the first try of a task of a backlog."""
-        return getattr(self.context.get("ti"), "try_number", 0) == 1 and has_company(self.context)
-
-    def queue_at_once(self) -> None:
-        """Send a task of a backlog to its account's queue when it first starts, its record unread."""
-        if self.queue and not self.released and self._is_first:
-            self.queue(None)
+        return self.released is not None and is_first_of_backlog(self.context)
 
     def begin(self, blank: Callable[[], Record]) -> Standing | None:
         """

@@ -147,6 +147,27 @@ def new_place(context: Mapping[str, Any]) -> Place:
     )
 
 
+def has_company(context: Mapping[str, Any]) -> bool:
+    """
+    Tell whether a task surely has company: it is one of many of a backlog.
+
+    :param context: of the task
+    """
+    run_type = getattr(context.get("dag_run"), "run_type", "")
+    return (
+        getattr(context.get("ti"), "map_index", -1) >= 0 or getattr(run_type, "value", run_type) == "backfill"
+    )
+
+
+def is_first_of_backlog(context: Mapping[str, Any]) -> bool:
+    """
+    Tell whether this is the first try of a task of a backlog, which most probably has no record.
+
+    :param context: of the task
+    """
+    return getattr(context.get("ti"), "try_number", 0) == 1 and has_company(context)
+
+
 @dataclass(frozen=True)
 class Released:
     """

@@ -20,7 +20,7 @@ from airflow_provider_tiktok.publishing.trail import Trail
 
 #: A task is not released before it has waited this long: no trigger may fire in its first seconds.
 READY_SECONDS = 5.5
-#: Nor while its next neighbours arrive out of order: until none has for a while, but not for longer than this.
+#: Nor while its next neighbours arrive out of order: until none has for a while, and at most for so long.
 COLLECT_SECONDS, QUIET_SECONDS, NEIGHBOURS = 12.0, 3.0, 2
 #: Released and not yet answered, at most.
 MOST_UNDERWAY = 5

@@ -30,6 +30,7 @@ from airflow_provider_tiktok.exceptions import (
     TikTokUnfinishedError,
     answer_error,
 )
+from airflow_provider_tiktok.publishing.arguments import DEFAULT_POLL_INTERVAL
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok.hooks.tiktok import TikTokHook
@@ -40,7 +41,6 @@ FIRST_PAUSE = 5.0
 GROWTH = 1.5
 #: TikTok takes 30 questions a minute; nobody learns more by asking faster.
 SHORTEST_PAUSE = 1.0
-DEFAULT_POLL_INTERVAL = 30.0
 #: A task that defers takes a worker some seconds once more, for its end: for so long it waits itself before.
 LOOK_SECONDS = 3.0
 #: TikTok may not know a publish in the first moments after its init.

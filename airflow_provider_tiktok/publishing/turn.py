@@ -35,6 +35,7 @@ from airflow_provider_tiktok.publishing.pace import (
     Place,
     Released,
     Windows,
+    has_company,
 )
 from airflow_provider_tiktok.publishing.trail import Circuit, Entry, Trail
 
@@ -85,18 +86,6 @@ def windows_of(account: Account) -> Windows:
     :param account: read from the Connection
     """
     return Windows(account.rate_window, account.cap_window)
-
-
-def has_company(context: Mapping[str, Any]) -> bool:
-    """
-    Tell whether a task surely has company: it is one of many of a backlog.
-
-    :param context: of the task
-    """
-    run_type = getattr(context.get("dag_run"), "run_type", "")
-    return (
-        getattr(context.get("ti"), "map_index", -1) >= 0 or getattr(run_type, "value", run_type) == "backfill"
-    )
 
 
 def should_queue(hook: TikTokHook, context: Mapping[str, Any], post_mode: str) -> bool:

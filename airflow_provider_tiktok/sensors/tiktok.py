@@ -19,7 +19,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_tiktok import telling
 from airflow_provider_tiktok.links.tiktok import LINKS
-from airflow_provider_tiktok.publishing.arguments import as_bool, as_seconds
+from airflow_provider_tiktok.publishing.arguments import DEFAULT_POLL_INTERVAL, as_bool, as_seconds
 
 # What it takes to ask TikTok is imported when it is asked: DAG files import this module every few seconds.
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class TikTokPublishStatusSensor(BaseSensorOperator):
         publish_id: str,
         wait_for_creator: bool = False,
         wait_for_post_id: bool = False,
-        poll_interval: float = 30.0,
+        poll_interval: float = DEFAULT_POLL_INTERVAL,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         tiktok_conn_id: str = "tiktok_default",
         **kwargs: Any,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import random
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,18 +9,9 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_tiktok.api.models import PostMode
-from airflow_provider_tiktok.exceptions import TikTokError, TikTokStoreError
-from airflow_provider_tiktok.hooks.tiktok import TikTokHook
-from airflow_provider_tiktok.publishing.dispatch import dispatcher
-from airflow_provider_tiktok.publishing.events import no_release_event, release_event
-from airflow_provider_tiktok.publishing.floor import Floor
-from airflow_provider_tiktok.publishing.pace import DEFAULT_MAX_WAIT, Place, Released
-from airflow_provider_tiktok.publishing.queue import Waiter, too_long
+from airflow_provider_tiktok.publishing.pace import DEFAULT_MAX_WAIT, Place
+from airflow_provider_tiktok.triggers.machinery import loaded
 
-log = logging.getLogger(__name__)
-
-#: Between two tries to read a Connection that cannot be read just now.
-AGAIN_SECONDS = 15.0
 _ARGUMENTS = (
     "tiktok_conn_id",
     "ticket",
@@ -93,25 +81,11 @@ class TikTokPaceTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait for the turn, then tell."""
-        with Floor() as floor:
-            try:
-                event = release_event(await self._wait())
-            except TikTokError as error:
-                event = no_release_event(self.tiktok_conn_id, error)
-            await floor.reached()
-        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+        came = time.time()
+        await loaded()
+        from airflow_provider_tiktok.publishing.queue import Waiter
+        from airflow_provider_tiktok.triggers import waiting
 
-    async def _wait(self) -> Released:
-        waiter = Waiter(self.place, time.time(), self.limit, self.max_wait)
-        while True:
-            try:
-                async with (
-                    TikTokHook.shared(self.tiktok_conn_id) as hook,
-                    dispatcher(hook, self.post_mode) as queue,
-                ):
-                    return await queue.wait(waiter)
-            except TikTokStoreError as error:
-                if time.time() >= waiter.gives_up_at(0.0):
-                    raise too_long(waiter) from error
-                log.info("The turn to post cannot be waited for just now: %s", error)
-                await asyncio.sleep(AGAIN_SECONDS * random.uniform(0.9, 1.1))  # noqa: S311
+        waiter = Waiter(self.place, came, self.limit, self.max_wait)
+        event = await waiting.for_turn(self.tiktok_conn_id, self.post_mode, waiter)
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_tiktok.exceptions import TikTokError
-from airflow_provider_tiktok.hooks.tiktok import TikTokHook
-from airflow_provider_tiktok.publishing.events import error_event, status_event
-from airflow_provider_tiktok.publishing.floor import Floor
-from airflow_provider_tiktok.publishing.monitor import Monitor
-from airflow_provider_tiktok.publishing.status import DEFAULT_POLL_INTERVAL, Watch
-
-log = logging.getLogger(__name__)
+from airflow_provider_tiktok.publishing.arguments import DEFAULT_POLL_INTERVAL
+from airflow_provider_tiktok.triggers.machinery import loaded
 
 
 class TikTokPublishStatusTrigger(BaseTrigger):
@@ -68,57 +60,23 @@ class TikTokPublishStatusTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until the waiting is over, then tell."""
+        await loaded()
+        from airflow_provider_tiktok.publishing.status import Watch
+        from airflow_provider_tiktok.triggers import waiting
+
         watch = Watch(
             self.poll_interval,
             wait_for_creator=self.wait_for_creator,
             wait_for_post_id=self.wait_for_post_id,
             stuck_at=self.stuck_at,
         )
-        with Floor() as floor:
-            try:
-                event = await self._wait(watch)
-            except TikTokError as error:
-                event = error_event(self.publish_id, error)
-            await floor.reached()
+        event = await waiting.for_end(self.tiktok_conn_id, self.publish_id, watch)
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
-
-    async def _wait(self, watch: Watch) -> dict[str, Any]:
-        while True:
-            await asyncio.sleep(watch.pause())
-            try:
-                async with TikTokHook.shared(self.tiktok_conn_id) as hook:
-                    with hook.budget.waiting():
-                        return await self._look(hook.monitor, watch)
-            except TikTokError as error:
-                self._check_passing(watch, error)
-
-    async def _look(self, monitor: Monitor, watch: Watch) -> dict[str, Any]:
-        looks = 0
-        while True:
-            try:
-                status = await monitor.look(self.publish_id, looks)
-            except TikTokError as error:
-                self._check_passing(watch, error)
-            else:
-                if watch.is_over(status):
-                    return status_event(self.publish_id, status)
-                log.info("Publish %s: %s.", self.publish_id, status.status)
-            looks += 1
-            await asyncio.sleep(watch.pause(monitor.budget.interval))
 
     async def on_kill(self) -> None:
         """Cancel what TikTok is still pulling, if that is asked for; Airflow calls it only for a person."""
-        if not self.cancel_on_kill:
-            return
-        try:
-            async with TikTokHook.shared(self.tiktok_conn_id) as hook:
-                await hook.acancel(self.publish_id)
-        except TikTokError as error:
-            log.warning("Publish %s could not be cancelled: %s", self.publish_id, error)
-        else:
-            log.info("Publish %s is cancelled.", self.publish_id)
+        if self.cancel_on_kill:
+            await loaded()
+            from airflow_provider_tiktok.triggers import waiting
 
-    def _check_passing(self, watch: Watch, error: TikTokError) -> None:
-        if not watch.is_passing(error):
-            raise error
-        log.info("Publish %s: the status cannot be asked just now: %s", self.publish_id, error)
+            await waiting.cancel(self.tiktok_conn_id, self.publish_id)

@@ -28,7 +28,7 @@ from airflow_provider_tiktok.publishing.queue import Pause, Queue
 from airflow_provider_tiktok.publishing.trail import Entry, Trail
 from airflow_provider_tiktok.publishing.turn import note_outcome
 from airflow_provider_tiktok.sandbox.server import Sandbox
-from airflow_provider_tiktok.triggers import pace as trigger_module
+from airflow_provider_tiktok.triggers import waiting
 from airflow_provider_tiktok.triggers.pace import TikTokPaceTrigger
 from tests.airflow_tasks import FakeVariables, endpoints_of, first_event, revived, secrets_in
 from tests.publishing.pacing import least_seconds
@@ -294,7 +294,7 @@ class TestUnreadable:
         self, quick: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """In a triggerer an outage of the database looks like absence: it waits on."""
-        monkeypatch.setattr(trigger_module, "AGAIN_SECONDS", 0.05)
+        monkeypatch.setattr(waiting, "AGAIN_SECONDS", 0.05)
         real, tries = hook_module.TikTokHook.get_connection, []
 
         def failing(_: object, conn_id: str) -> Any:
@@ -309,7 +309,7 @@ class TestUnreadable:
         assert len(tries) == 4
 
     async def test_but_not_for_ever(self, quick: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(trigger_module, "AGAIN_SECONDS", 0.05)
+        monkeypatch.setattr(waiting, "AGAIN_SECONDS", 0.05)
         (error,) = await released(trigger(conn_id="nowhere", max_wait=0.3))
         assert "max_wait" in str(error)
 
