@@ -57,7 +57,7 @@ class TikTokPublishOperator(BaseOperator):
     ``{"publish_id", "status", "post_ids", "post_url"}`` too.
 
     :param wait_for_completion: wait until it is posted, or delivered to the inbox
-    :param deferrable: after the first 3 seconds, wait in the triggerer, without a worker slot
+    :param deferrable: after the first 2 seconds, wait in the triggerer, without a worker slot
     :param poll_interval: longest pause between two looks at the status, in seconds; the first is about 5
     :param wait_timeout: seconds to wait at most; then the task fails, and a retry goes on waiting
     :param dry_run: check everything, log what would be sent, send nothing, return None

@@ -51,7 +51,7 @@ class TikTokPublishVideoOperator(TikTokPublishOperator):
     :param brand_organic_toggle: promotes the creator's own business
     :param is_aigc: labelled as made by AI
     :param wait_for_completion: wait until it is posted, or delivered to the inbox
-    :param deferrable: after the first 3 seconds, wait in the triggerer, without a worker slot
+    :param deferrable: after the first 2 seconds, wait in the triggerer, without a worker slot
     :param poll_interval: longest pause between two looks at the status, in seconds; the first is about 5
     :param wait_timeout: seconds to wait at most; then the task fails, and a retry goes on waiting
     :param dry_run: check everything, log what would be sent, send nothing, return None
@@ -202,7 +202,7 @@ class TikTokPublishPhotosOperator(TikTokPublishOperator):
     :param aspect_ratio: width to height, as ``"9:16"`` or a number; for ``pad`` and ``crop``
     :param background: colour under transparent and around padded photos, as ``"white"`` or ``"#ffcc00"``
     :param wait_for_completion: wait until it is posted, or delivered to the inbox
-    :param deferrable: after the first 3 seconds, wait in the triggerer, without a worker slot
+    :param deferrable: after the first 2 seconds, wait in the triggerer, without a worker slot
     :param poll_interval: longest pause between two looks at the status, in seconds; the first is about 5
     :param wait_timeout: seconds to wait at most; then the task fails, and a retry goes on waiting
     :param dry_run: check everything, log what would be sent, send nothing, return None

@@ -42,7 +42,7 @@ GROWTH = 1.5
 #: TikTok takes 30 questions a minute; nobody learns more by asking faster.
 SHORTEST_PAUSE = 1.0
 #: A task that defers takes a worker some seconds once more, for its end: for so long it waits itself before.
-LOOK_SECONDS = 3.0
+LOOK_SECONDS = 2.0
 #: TikTok may not know a publish in the first moments after its init.
 YOUNG_SECONDS = 60.0
 

@@ -623,17 +623,45 @@ class TestLimits:
         assert variables.reads == []
 
     def test_a_task_that_is_let_go_is_soon_at_its_init(
-        self, tiktok: Sandbox, connect: Connect, variables: FakeVariables, video: Path
+        self,
+        tiktok: Sandbox,
+        connect: Connect,
+        variables: FakeVariables,
+        monkeypatch: pytest.MonkeyPatch,
+        video: Path,
     ) -> None:
         """One look at its record, one at the grant: what has to be proven is proven as its bytes travel."""
         connect()
         ti = FakeTi()
         ti.map_index = 1
+        genuine, waited_for = variables.get, []
+
+        def get(key: str) -> str:
+            if threading.current_thread().name != "tiktok-claim":
+                waited_for.append(key.partition("__")[0])
+            return genuine(key)
+
+        monkeypatch.setattr(variables, "get", get)
         tiktok.fault("creator_info", action="error", code="invalid_params")
         with pytest.raises(errors.TikTokAnswerError, match="invalid_params"):
             let_go(operator(video, deferrable=True), ti)
-        before = variables.reads[: variables.reads.index("tiktok_pace__tiktok_default")]
-        assert [name.partition("__")[0] for name in before] == ["tiktok_post", "tiktok_grant"]
+        assert waited_for[: waited_for.index("tiktok_pace")] == ["tiktok_post", "tiktok_grant"]
+
+    def test_creator_infos_refusal_after_a_claim_keeps_nobody_waiting(
+        self, tiktok: Sandbox, connect: Connect, variables: FakeVariables, clock: FakeClock, video: Path
+    ) -> None:
+        connect()
+        ti = FakeTi()
+        ti.map_index = 1
+        tiktok.fault("creator_info", action="error", code="spam_risk_too_many_posts")
+        with pytest.raises(TaskDeferred):
+            let_go(operator(video, deferrable=True), ti)
+        (refused,) = open_ledger(context_of(ti)).latest()
+        assert (refused.stage, refused.code) == (Stage.REFUSED, "spam_risk_too_many_posts")
+        ahead = clock.ahead
+        let_go(operator(video, deferrable=True), ti)
+        assert clock.ahead - ahead < publish_pace(open_ledger(context_of(ti))).ttl / 2
+        assert publishes(tiktok) == 1
 
     @pytest.mark.parametrize("pulled", [False, True], ids=["upload", "pull"])
     def test_a_look_that_was_wrong_posts_nothing_twice(
