@@ -324,7 +324,7 @@ class Claim:
                 first, last = first or seen, seen
                 if self._settled(seen, first):
                     return True
-            yield Pause(self._pace.between)
+            yield Pause(self._pace.between if first is None else self._until_settled(seen, first))
 
     def _watch(self) -> Watch:
         return Watch(self._pace)
@@ -338,6 +338,10 @@ class Claim:
 
     def _settled(self, seen: Seen, first: Seen) -> bool:
         return seen.least_since(first) >= self._pace.settle
+
+    def _until_settled(self, seen: Seen, first: Seen) -> float:
+        left = self._pace.settle - seen.least_since(first)
+        return min(self._pace.between, max(left, self._pace.between / 8))
 
     def _in(self, begun: Reading) -> Held:
         return Held(self._pace.hold, begun, self._clock)

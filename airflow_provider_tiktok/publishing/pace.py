@@ -200,8 +200,8 @@ class Windows:
 
     @property
     def asking(self) -> float:
-        """Between two questions to TikTok whether there is a place; tasks ask, too, before their inits."""
-        return self.minute / 10
+        """Between two questions to TikTok whether there is a place; it answers 20 a minute, tasks' too."""
+        return self.minute / 15
 
     @property
     def settled(self) -> float:

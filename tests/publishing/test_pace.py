@@ -132,7 +132,7 @@ class TestWindows:
 
     def test_never_faster_than_the_minute_allows(self) -> None:
         """creator_info takes 20 questions a minute, and tasks ask it, too."""
-        assert Windows(20.0, 90.0).of_day(600.0) == 2.0
+        assert Windows(60.0, 90.0).of_day(600.0) == 4.0
 
     def test_releases_can_catch_up(self) -> None:
         windows = Windows()

@@ -237,7 +237,7 @@ class TestDay:
         await asyncio.sleep(3.0)
         asked = endpoints_of(quick)
         assert set(asked) == {"creator_info"}
-        assert 2 <= len(asked) <= 15
+        assert 2 <= len(asked) <= 24
         assert not any(each.done() for each in waiting)
         quick.creator("alice").post_cap = 15
         done, rest = await asyncio.wait(waiting, timeout=1.5)
