@@ -48,7 +48,7 @@ class StandaloneAirflow:
         port, *log_ports = _free_ports(3)
         self.url = f"http://127.0.0.1:{port}"
         self._environment = {
-            **_own_environment(self.home),
+            **with_bytecode(_own_environment(), self.home),
             **_settings(self.home, dags, port, log_ports),
             **environment,
         }
@@ -188,15 +188,27 @@ class StandaloneAirflow:
                     yield process
 
 
-def _own_environment(home: Path) -> dict[str, str]:
+def _own_environment() -> dict[str, str]:
     """Take this process's environment over, but no setting of another Airflow."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
     # standalone looks its components up on the PATH
     inherited["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", "")])
-    # as in any image for building software; but then each task's process compiles all that it imports
-    if inherited.pop("PYTHONDONTWRITEBYTECODE", ""):
-        inherited["PYTHONPYCACHEPREFIX"] = str(home / "bytecode")
     return inherited
+
+
+def with_bytecode(environment: dict[str, str], folder: Path) -> dict[str, str]:
+    """
+    Give an environment in which Python keeps the bytecode of what it imports, as an installed Airflow has it.
+
+    Many images set ``PYTHONDONTWRITEBYTECODE``, with which each of an Airflow's processes compiles all anew.
+
+    :param environment: of this process
+    :param folder: where it may be kept
+    """
+    if not environment.get("PYTHONDONTWRITEBYTECODE"):
+        return environment
+    kept = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+    return {**environment, **kept}
 
 
 def _settings(home: Path, dags: Path, port: int, log_ports: list[int]) -> dict[str, str]:

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from airflow_provider_tiktok.exceptions import TikTokError, TikTokStoreError
@@ -43,11 +42,13 @@ async def for_turn(conn_id: str, post_mode: str, waiter: Waiter) -> dict[str, An
     :param post_mode: of the post
     :param waiter: the task
     """
-
-    async def released() -> dict[str, Any]:
-        return release_event(await _released(conn_id, post_mode, waiter))
-
-    return await _told(released, lambda error: no_release_event(conn_id, error))
+    with Floor() as floor:
+        try:
+            event = release_event(await _released(conn_id, post_mode, waiter))
+        except TikTokError as error:
+            event = no_release_event(conn_id, error)
+        await floor.reached()
+    return event
 
 
 async def for_end(conn_id: str, publish_id: str, watch: Watch) -> dict[str, Any]:
@@ -58,18 +59,11 @@ async def for_end(conn_id: str, publish_id: str, watch: Watch) -> dict[str, Any]
     :param publish_id: of the publish
     :param watch: tells when to look, and when it is over
     """
-    waits = Waits(conn_id, publish_id, watch)
-    return await _told(waits.run, lambda error: error_event(publish_id, error))
-
-
-async def _told(
-    wait: Callable[[], Awaitable[dict[str, Any]]], failed: Callable[[TikTokError], dict[str, Any]]
-) -> dict[str, Any]:
     with Floor() as floor:
         try:
-            event = await wait()
+            event = await Waits(conn_id, publish_id, watch).run()
         except TikTokError as error:
-            event = failed(error)
+            event = error_event(publish_id, error)
         await floor.reached()
     return event
 

@@ -24,6 +24,8 @@ from typing import Any, Self
 import msgspec
 import psutil
 
+from airflow_provider_tiktok.sandbox.standalone import with_bytecode
+
 RUNNER = "from tests.benchmarks.triggerer import run; run()"
 READY_SECONDS, STOP_SECONDS = 60.0, 30.0
 BLOCKED = "async thread was blocked"
@@ -39,7 +41,9 @@ class Triggerer:
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self._log, self._lags = folder / "log.jsonl", folder / "lags.json"
-        self._environment = {**os.environ, **environment, "BENCHMARK_FOLDER": str(folder)}
+        self._environment = with_bytecode(
+            {**os.environ, **environment, "BENCHMARK_FOLDER": str(folder)}, folder
+        )
         self._variables: dict[str, str] = {}
         self._coming: list[Any] = []
         self._synced = threading.Event()
