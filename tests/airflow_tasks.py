@@ -210,6 +210,12 @@ def resume(task: Any, event: Any, ti: FakeTi | None = None) -> Any:
     return task.resume_execution("execute_complete", {"event": event}, context_of(ti))
 
 
+def let_go(task: Any, ti: FakeTi | None = None, ticket: str = "t1") -> Any:
+    """Resume a task whose turn to post has come, as Airflow's task runner does."""
+    event = {"status": "released", "ticket": ticket, "after": ""}
+    return task.resume_execution("execute_released", {"event": event, "place": None}, context_of(ti))
+
+
 def fail_deferral(task: Any, reason: str = "Trigger timeout", ti: FakeTi | None = None) -> Any:
     """Resume a task whose trigger failed, or whose deferral timed out."""
     return task.resume_execution("__fail__", {"error": reason, "traceback": None}, context_of(ti))

@@ -99,41 +99,25 @@ class Beginning:
         """
         return self.released is not None and is_first_of_backlog(self.context)
 
-    def begin(self, generation: int, blank: Callable[[], Record]) -> Standing | None:
+    def begin(self, blank: Callable[[], Record]) -> Standing | None:
         """
         Begin a publish.
 
-        :param generation: counted from 1
-        :param blank: gives the record to be filled in
+        :param blank: gives the record to be filled in; opens the media
         :return: None where the record has to be looked at again
         :raises TikTokError: nothing was posted, or the record says so
         """
         if self.queue and not self.released and should_queue(self.hook, self.context, self.post.post_mode):
             self.queue(None)
-        ownership = Ownership(self.ledger, self.hook.account, generation)
-        try:
-            # whom the queue has let go is rarely refused, and soon has its turn, unless another is before it
-            if self.post.fence is Fence.PUBLISH_ID and self.released and not self.released.after:
-                ownership.start()
-            return self._begin(ownership, generation, blank)
-        finally:
-            ownership.stop()
-
-    def _begin(self, ownership: Ownership, generation: int, blank: Callable[[], Record]) -> Standing | None:
+        if self.post.fence is Fence.PUBLISH_ID:
+            return self._upload(blank())
         try:
             self.post.check()
             self.post.stage()
         except TikTokAnswerError as error:  # creator_info tells of caps, and of accounts that cannot post
-            self._sent_back(ownership, Record(generation, Stage.REFUSED), error)
+            self.at_limit(error)
             return None
-        if self.post.fence is Fence.PUBLISH_ID:
-            return self._upload(ownership, blank())
         return self._pull(blank())
-
-    def _sent_back(self, ownership: Ownership, record: Record, error: TikTokAnswerError) -> None:
-        if limit_of(error):
-            ownership.refused(_refused(record, error))
-        self.at_limit(error)
 
     def at_limit(self, error: TikTokAnswerError) -> None:
         """
@@ -160,17 +144,36 @@ class Beginning:
 
     # --- an upload ---
 
-    def _upload(self, ownership: Ownership, blank: Record) -> Standing | None:
+    def _upload(self, blank: Record) -> Standing | None:
+        ownership = Ownership(self.ledger, self.hook.account, blank.generation)
         try:
-            with self._turn(ownership.start if self.released else lambda: None) as mine:
+            begun = self._begun_upload(ownership, blank)
+            if begun is None:
+                return None
+            record = self._begun(blank, begun)
+            ownership.offer(record, begun.upload_url)
+            return Sending(self.hook, self.ledger, self.post, ownership.result).run(
+                record, begun.upload_url, 0
+            )
+        finally:
+            ownership.stop()
+
+    def _begun_upload(self, ownership: Ownership, blank: Record) -> PublishInit | None:
+        # whom the queue has let go is rarely refused, and soon has its turn, unless another is before it
+        nearly = ownership.start if self.released else lambda: None
+        if self.released and not self.released.after:
+            nearly()
+        try:
+            self.post.check()
+            with self._turn(nearly) as mine:
                 begun = self._upload_init()
                 mine.note(OK)
+                return begun
         except TikTokAnswerError as error:
-            self._sent_back(ownership, blank, error)
+            if limit_of(error):
+                ownership.refused(_refused(blank, error))
+            self.at_limit(error)
             return None
-        record = self._begun(blank, begun)
-        ownership.offer(record, begun.upload_url)
-        return Sending(self.hook, self.ledger, self.post, ownership.result).run(record, begun.upload_url, 0)
 
     def _upload_init(self) -> PublishInit:
         for pause in (*INIT_PAUSES, None):

@@ -15,8 +15,13 @@ import time
 from types import TracebackType
 from typing import ClassVar, Self
 
+from airflow.providers.common.compat.sdk import conf
+
 #: For one that runs alone; for each other one that runs in this process; at most.
 FLOOR_SECONDS, SECONDS_EACH, LONGEST_FLOOR_SECONDS = 5.5, 0.03, 9.0
+
+#: Airflow's own ``min_heartbeat_interval``; where it is set longer, all of these are.
+USUAL_PAUSE = 5.0
 
 
 class Floor:
@@ -41,4 +46,6 @@ class Floor:
         """Wait until the trigger may fire."""
         others = Floor._running - 1
         seconds = min(LONGEST_FLOOR_SECONDS, FLOOR_SECONDS + SECONDS_EACH * others)
+        pause = conf.getfloat("workers", "min_heartbeat_interval", fallback=USUAL_PAUSE)
+        seconds += max(0.0, pause - USUAL_PAUSE)
         await asyncio.sleep(max(0.0, seconds - (time.monotonic() - self._began)))

@@ -358,7 +358,7 @@ class Publisher:
         return Sending(self.hook, self.ledger, self.post, lambda: None).run(record, url, start)
 
     def _new(self) -> Standing | None:
-        return self.beginning.begin(len(self._records) + 1, self._blank)
+        return self.beginning.begin(self._blank)
 
     # --- notes ---
 

@@ -24,7 +24,7 @@ async def loaded() -> None:
     if _is_loaded:  # not asked of sys.modules, where a module stands while it is imported
         return
     loop = asyncio.get_running_loop()
-    if _loading is None or _loading.get_loop() is not loop:
+    if _loading is None or _loading.done() or _loading.get_loop() is not loop:
         gc.freeze()  # what is there lives as long as the triggerer does, and need not be looked through
         importing = asyncio.to_thread(importlib.import_module, _MACHINERY)
         _loading = loop.create_task(importing, context=contextvars.Context())

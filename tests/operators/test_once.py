@@ -28,6 +28,7 @@ from tests.airflow_tasks import (
     context_of,
     executed,
     inits_of,
+    let_go,
     longer,
     resume,
     run,
@@ -59,12 +60,6 @@ def another() -> FakeTi:
     ti = FakeTi()
     ti.run_id = "another"
     return ti
-
-
-def let_go(task: TikTokPublishVideoOperator, ti: FakeTi) -> Any:
-    """Resume a task whose turn has come."""
-    event = {"status": "released", "ticket": "t1", "after": ""}
-    return task.resume_execution("execute_released", {"event": event, "place": None}, context_of(ti))
 
 
 def publishes(tiktok: Sandbox) -> int:

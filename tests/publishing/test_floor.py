@@ -31,6 +31,16 @@ async def test_the_more_wait_the_longer(time_of: FakeClock, others: int, seconds
         assert time_of.monotonic() - began == pytest.approx(seconds, abs=0.1)
 
 
+async def test_where_supervisors_look_more_seldom_it_is_longer(
+    time_of: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "20")
+    began = time_of.monotonic()
+    with Floor() as floor:
+        await floor.reached()
+    assert time_of.monotonic() - began == pytest.approx(20.5, abs=0.1)
+
+
 async def test_what_has_passed_counts(time_of: FakeClock) -> None:
     began = time_of.monotonic()
     with Floor() as floor:

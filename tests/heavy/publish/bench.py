@@ -92,6 +92,7 @@ class Bench:
             "journal": str(instance.journal.path),
             "process": process,
             "try": number,
+            "of_backlog": instance.kind.released,
             "strike": as_dict(strike),
             "begin_at": begin_at,
         }

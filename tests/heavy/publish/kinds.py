@@ -67,6 +67,7 @@ class Kind:
     :param fenced: whether it can be made exactly once: all tries work on the same publish
     :param media: gives the argument that names the media
     :param arguments: the operator's others
+    :param released: its account's queue has let the first try go, of whose record one look is enough
     """
 
     name: str
@@ -74,6 +75,12 @@ class Kind:
     fenced: bool
     media: Callable[[Media], dict[str, Any]] = field(repr=False)
     arguments: dict[str, Any] = field(default_factory=dict)
+    released: bool = False
+
+    @property
+    def second(self) -> int:
+        """The number of the try of a second process: Airflow may resume a deferred task twice."""
+        return 1 if self.released else 2
 
     def given(self, media: Media) -> dict[str, Any]:
         """Give the operator's arguments."""
@@ -108,6 +115,10 @@ KINDS = (
 DEFERRED = (
     Kind("upload, deferred", "video", fenced=True, media=_uploaded, arguments={**POST, "deferrable": True}),
     Kind("pull, deferred", "video", fenced=False, media=_pulled, arguments={**POST, "deferrable": True}),
+)
+RELEASED = (
+    Kind("upload, released", "video", fenced=True, media=_uploaded, arguments=POST, released=True),
+    Kind("pull, released", "video", fenced=False, media=_pulled, arguments=POST, released=True),
 )
 
 

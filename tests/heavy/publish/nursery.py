@@ -55,7 +55,7 @@ def publish(order: dict[str, Any]) -> None:
         TikTokPublishPhotosOperator,
         TikTokPublishVideoOperator,
     )
-    from tests.airflow_tasks import FakeTi, run
+    from tests.airflow_tasks import FakeTi, let_go, run
     from tests.heavy.publish.strikes import Journal, Struck, from_dict
 
     os.environ[f"AIRFLOW_CONN_{order['conn_id'].upper()}"] = json.dumps(order["connection"])
@@ -70,9 +70,11 @@ def publish(order: dict[str, Any]) -> None:
     ti = FakeTi()
     ti.dag_id, ti.run_id, ti.task_id = "side_by_side", order["conn_id"], "publish"
     ti.try_number, ti.max_tries = order["try"], 9
+    ti.map_index = 1 if order["of_backlog"] else -1
+    begin = let_go if order["of_backlog"] and order["try"] == 1 else run
     time.sleep(max(0.0, order["begin_at"] - time.time()))
     struck = Struck(Journal(Path(order["journal"])), from_dict(order["strike"]), order["process"])
-    struck.do(lambda: run(task, ti))
+    struck.do(lambda: begin(task, ti))
 
 
 def child(order: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.heavy.publish.bench import Bench, Instance, at_once, until
 from tests.heavy.publish.claims import FORKED
-from tests.heavy.publish.kinds import KINDS, Kind, Made
+from tests.heavy.publish.kinds import KINDS, RELEASED, Kind, Made
 from tests.heavy.publish.steps import Step, is_pacing, thinned
 from tests.heavy.publish.strikes import Strike
 from tests.heavy.publish.tables import tell
@@ -29,7 +29,7 @@ ROUNDS = 3
 JITTER_SECONDS = 0.4
 PULLED_WELL = {"success", "TikTokUnconfirmedError"}
 NAMES = ("upload, post", "upload in ranges, post", "pull, post", "photos, draft")
-CHOSEN = tuple(kind for kind in KINDS if kind.name in NAMES)
+CHOSEN = (*(kind for kind in KINDS if kind.name in NAMES), *RELEASED)
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def test_one_is_frozen(bench: Bench, part_of):
         if first.wait() == "ended":
             return Round(instance, f"(not come to: {strike.name})", bench.made(instance))
         since = time.monotonic()
-        bench.run(instance, "B", number=2)
+        bench.run(instance, "B", number=kind.second)
         until(since + FORKED.hold * 1.1)
         first.thaw()
         assert first.wait() == "ended"
