@@ -422,7 +422,7 @@ class TestLogs:
     async def test_each_task_logs_its_own(self, quick: Sandbox, variables: FakeVariables, logs: Logs) -> None:
         posted(variables, 15, age=9.0)
         quick.creator("alice").post_cap = 0
-        await asyncio.gather(*[logs.run(index, max_wait=3.0) for index in range(2)])
+        await asyncio.gather(*[logs.run(index, max_wait=3.0 - index) for index in range(2)])
         assert logs.by("Waiting for a turn") == ["task 0", "task 1"]
         assert set(logs.by("no place yet")) == {"task 0"}, "it was the head"
         assert secrets_in([text for _, text in logs.lines], *quick.secrets) == []
