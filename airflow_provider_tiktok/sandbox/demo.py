@@ -63,8 +63,8 @@ WAYS = (
 )
 #: Characters a line, where nobody says how wide the output is.
 WIDTH = 170
-#: Of a post URL: a draft has none yet, and TikTok documents none for photos.
-_INSTEAD = {True: "(the creator posts it)", False: "(photos have none)"}
+#: Of a post URL: a draft has none yet, TikTok documents none for photos, and tells a video's after a while.
+_INSTEAD = {True: "(the creator posts it)", False: "(TikTok has told none)"}
 _STYLES = {"success": "green", "failed": "bold red", "deferred": "magenta", "running": "yellow"}
 
 
