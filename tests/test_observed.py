@@ -24,7 +24,7 @@ EXAMPLES = Path(__file__).parents[1] / "example_dags"
 DAG_ID, NEXT = "tiktok_when_live", "tiktok_when_live_next"
 RUN_SECONDS = 240.0
 #: A token this short is refreshed while the post is being processed, which is waited for in the triggerer.
-TOKEN_SECONDS, PROCESSING_SECONDS = 70.0, 45.0
+TOKEN_SECONDS, PROCESSING_SECONDS = 40.0, 45.0
 
 
 @dataclass

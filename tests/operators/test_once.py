@@ -686,6 +686,10 @@ class TestLimits:
         monkeypatch.setattr(variables, "get", get)
         assert let_go(task, ti) == publish_id
         assert next(hidden, None) is None, "the record was looked at"
+        assert publishes(tiktok) == (1 if pulled else 2), "an upload's init posts nothing"
+        end = time.monotonic() + 10.0
+        while not tiktok.posts and time.monotonic() < end:  # TikTok pulls in a time of its own
+            time.sleep(0.01)
         assert len(tiktok.posts) == 1
 
     def test_a_retry_of_a_backlog_reads_its_record_first(
